@@ -83,10 +83,10 @@ class InProcess:
         descriptor = self.cloud.api.methods[f"/yandex.cloud.{method}"]
         return self.cloud.api.call(Call(descriptor, request, self.token if token is None else token, key))
 
-    async def serve(self, method: str, request: Message, *, token: str | None = None) -> Any:
+    async def serve(self, method: str, request: Message, *, token: str | None = None, key: str = "") -> Any:
         """The same as over a wire: by way of the interceptors."""
         descriptor = self.cloud.api.methods[f"/yandex.cloud.{method}"]
-        return await self.cloud.api.serve(Call(descriptor, request, self.token if token is None else token))
+        return await self.cloud.api.serve(Call(descriptor, request, self.token if token is None else token, key))
 
     async def done(self, method: str, request: Message) -> Operation:
         """Return the operation once it is done; an error fails the test."""

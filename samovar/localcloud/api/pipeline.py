@@ -234,7 +234,7 @@ class Api:
         """Call the handler once for each idempotency key; a repeated call gets the operation of the first one."""
         if not call.idempotency_key:
             return handler(call.request, caller)
-        key = f"idempotency/{caller.subject}/{call.method.full_name}/{call.idempotency_key}"
+        key = idempotency_id(call, caller.subject)
         fingerprint = hashlib.sha256(call.request.SerializeToString(deterministic=True)).hexdigest()
         earlier = self._store.noted(key, IDEMPOTENCY)
         if earlier is None:
@@ -246,6 +246,11 @@ class Api:
         if earlier["request"] != fingerprint:
             raise Refused(Code.INVALID_ARGUMENT, "the idempotency key was used for another request")
         return self._store.must(Operation, earlier["id"])
+
+
+def idempotency_id(call: Call, subject: str) -> str:
+    """Return the id under which the store notes the first call with an idempotency key; `subject` is who calls."""
+    return f"idempotency/{subject}/{call.method.full_name}/{call.idempotency_key}"
 
 
 def request_class(method: MethodDescriptor) -> type[Message]:

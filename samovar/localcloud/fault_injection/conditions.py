@@ -17,7 +17,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.core.api_methods import is_read
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused, precondition
-from samovar.localcloud.api.pipeline import Call, Proceed
+from samovar.localcloud.api.pipeline import IDEMPOTENCY, Call, Proceed, idempotency_id
 from samovar.localcloud.fault_injection.faults import MESSAGES, NO_CAPACITY, FailedOperations, starts_operation
 from samovar.localcloud.fault_injection.profile import Draws, Profile
 from samovar.localcloud.iam.authorization import AccessBindings
@@ -76,7 +76,7 @@ class Conditions:
     async def intercept(self, call: Call, proceed: Proceed) -> Message:
         """Refuse a call that comes too often or too early, or let its operation fail; else carry it out."""
         self._check_rate(call)
-        if is_read(call.method.full_name):
+        if is_read(call.method.full_name) or self._was_carried_out(call):
             return await proceed()
         self._check_active_operations(call)
         subject = subject_of_change(call.method, call.request)
@@ -117,6 +117,11 @@ class Conditions:
     def tail(self, console: bytes) -> bytes:
         """Return what is kept of a serial log."""
         return console[-self._profile.console :]
+
+    def _was_carried_out(self, call: Call) -> bool:
+        """Return whether an earlier call with this idempotency key was: then this one is only answered again."""
+        noted = self._store.noted(idempotency_id(call, self._subject_of(call.token) or ""), IDEMPOTENCY)
+        return bool(call.idempotency_key and noted)
 
     def _strikes(self, what: str, share: float) -> bool:
         return self._draws.next(what) < share

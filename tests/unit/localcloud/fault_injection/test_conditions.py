@@ -157,6 +157,21 @@ def test_two_changes_of_one_resource_at_a_time_conflict(play: Callable[..., None
     play(scenario)
 
 
+def test_a_change_whose_answer_was_lost_gets_its_own_operation_again(play: Callable[..., None]) -> None:
+    async def scenario(world: InProcess) -> None:
+        net = await world.create(
+            "vpc.v1.NetworkService/Create", network(world), networks.CreateNetworkMetadata, "network_id"
+        )
+        update = networks.UpdateNetworkRequest(network_id=net, description="one")
+        first = await world.serve("vpc.v1.NetworkService/Update", update, key="sent twice")
+        again = await world.serve("vpc.v1.NetworkService/Update", update, key="sent twice")
+        assert (again.id, again.done) == (first.id, False)
+        async with refused(Code.FAILED_PRECONDITION):
+            await world.serve("vpc.v1.NetworkService/Update", update, key="another one")
+
+    play(scenario)
+
+
 def _binding(world: InProcess, role: str, account: str) -> UpdateAccessBindingsRequest:
     delta = AccessBindingDelta(action=AccessBindingAction.ADD, access_binding=binding(role, account))
     return UpdateAccessBindingsRequest(resource_id=world.folder_id, access_binding_deltas=[delta])
