@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn, TypeAlias
 
@@ -37,6 +38,9 @@ from samovar.localcloud.sockets.listener import LimitedLog
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 MAX_MESSAGE = 4 * 1024 * 1024
 """As much as a client of gRPC takes by default."""
+LARGEST_TEXT = 1200
+"""Bytes of an error's message, and of the fields that it names. A client of gRPC takes 8 KiB of headers by default;
+the message is in them twice, once with three letters for each byte that is no ASCII."""
 OPTIONS: Sequence[tuple[str, int]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.so_reuseport", 0),
@@ -125,8 +129,18 @@ def _refusing(refused: Refused, call: Call | None = None) -> RpcHandler:
 
 
 async def _abort(context: RpcContext, refused: Refused) -> NoReturn:
-    context.set_trailing_metadata((("grpc-status-details-bin", status_of(refused).SerializeToString()),))
-    await context.abort(CODES[refused.code], refused.message)
+    sent = bounded(refused)
+    context.set_trailing_metadata((("grpc-status-details-bin", status_of(sent).SerializeToString()),))
+    await context.abort(CODES[sent.code], sent.message)
+
+
+def bounded(refused: Refused) -> Refused:
+    """Return an error that a client takes: what is too long for the headers of an answer is left out."""
+    text = refused.message.encode()
+    message = refused.message if len(text) <= LARGEST_TEXT else f"{text[:LARGEST_TEXT].decode(errors='ignore')} ..."
+    sizes = accumulate(len(f"{each.field}{each.description}".encode()) for each in refused.violations)
+    named = [each for each, size in zip(refused.violations, sizes, strict=True) if size <= LARGEST_TEXT]
+    return Refused(refused.code, message, tuple(named))
 
 
 def _plain_address(address: tuple[str, int] | tuple[str, int, int, int]) -> Address:

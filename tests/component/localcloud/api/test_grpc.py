@@ -172,6 +172,14 @@ def test_a_broken_constraint_names_its_field(cloud: RunningCloud) -> None:
     assert {"folder_id", "network_id", "zone_id", "name", "labels"} <= fields
 
 
+@pytest.mark.parametrize("labels", [{f"UPPER-{number}": "X" * 60 for number in range(64)}, {"Ж" * 3000: "x"}])
+def test_a_long_error_fits_into_the_headers_of_an_answer(cloud: RunningCloud, labels: dict[str, str]) -> None:
+    request = CreateNetworkRequest(folder_id=cloud.endpoint.folder_id, labels=labels)
+    with pytest.raises(grpc.RpcError, match="Request validation error: labels: ") as refused:
+        _networks(cloud).Create(request)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_a_service_that_is_not_served_is_unimplemented(cloud: RunningCloud) -> None:
     with pytest.raises(grpc.RpcError) as refused:
         HostGroupServiceStub(cloud.channel()).List(ListHostGroupsRequest(folder_id="x"))
