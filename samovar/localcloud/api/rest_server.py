@@ -19,6 +19,8 @@ from samovar.localcloud.sockets.listener import Listener
 
 KEEP_ALIVE = 75.0
 """Seconds that a connection may stay without a request."""
+GRACE = 0.5
+"""Seconds in which a request may be answered once the server is to end: a client may never read its answer."""
 MAX_BODY = 4 * 1024 * 1024
 
 
@@ -52,7 +54,9 @@ async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -
     app = web.Application(client_max_size=MAX_BODY, middlewares=[connections.middleware])
     app.add_routes([_guarded(route, api) for route in routes])
     app.add_routes(RestForm(api).routes())
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=KEEP_ALIVE)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, keepalive_timeout=KEEP_ALIVE, shutdown_timeout=GRACE
+    )
     await runner.setup()
     return RestServer(runner, pki, connections)
 

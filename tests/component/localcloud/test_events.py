@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -17,10 +22,12 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from samovar.cloud.local_admin import Host
 from samovar.cloud.local_rest import Rest
 from samovar.core.errors import CloudError
+from samovar.localcloud.api.audit_log import Event
 from tests.support.simulated import Rest as RestClient
 from tests.support.simulated import RunningCloud
 
 TIMEOUT = 20.0
+ENOUGH = 10.0
 
 
 def host(cloud: RunningCloud, token: str = "") -> Host:
@@ -95,6 +102,34 @@ def test_a_follower_ends_with_the_daemon(cloud: RunningCloud, followed: Queue[An
     followed.get(timeout=TIMEOUT)
     cloud.call_soon(cloud.cloud.audit_log.end_following)
     assert followed.get(timeout=TIMEOUT) is None
+
+
+def test_a_follower_that_reads_nothing_keeps_no_daemon_from_its_end(tmp_path: Path) -> None:
+    event = Event(time=1.0, method="NetworkService.Get", subject="operator", code="OK", message="x" * 10_000)
+    with ExitStack() as followers:
+        with RunningCloud(tmp_path / "home").serving() as cloud:
+            followers.enter_context(follower(cloud))
+            for _ in range(2000):
+                cloud.call_soon(partial(cloud.cloud.audit_log.note, event))
+            time.sleep(1)  # what the sockets take is sent by then
+            began = time.monotonic()
+            cloud.call_soon(cloud.cloud.audit_log.end_following)
+        assert time.monotonic() - began < ENOUGH
+
+
+@contextmanager
+def follower(cloud: RunningCloud) -> Iterator[None]:
+    """Ask for the events, and read none."""
+    address, _, port = cloud.endpoint.rest.partition(":")
+    context = ssl.create_default_context(cafile=cloud.endpoint.ca)
+    request = f"GET /localcloud/events?follow=true HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {cloud.endpoint.token}"
+    with (
+        socket.create_connection((address, int(port))) as plain,
+        context.wrap_socket(plain, server_hostname=address) as tls,
+    ):
+        tls.sendall(f"{request}\r\n\r\n".encode())
+        time.sleep(0.5)
+        yield
 
 
 def test_events_are_for_the_operator_alone(cloud: RunningCloud) -> None:
