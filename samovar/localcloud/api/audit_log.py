@@ -58,7 +58,8 @@ class AuditLog:
         """Yield the last events of the file, the oldest first; a line of an earlier version lacks some fields."""
         with contextlib.suppress(FileNotFoundError), self._path.open() as lines:
             for line in deque(lines, maxlen=count):
-                yield Event(**json.loads(line))
+                with contextlib.suppress(ValueError, TypeError):  # a full disk tore it
+                    yield Event(**json.loads(line))
 
     @contextlib.contextmanager
     def following(self) -> Iterator[asyncio.Queue[Event | None]]:
