@@ -145,7 +145,7 @@ class DiskController:
     async def _make_image(self, disk: Disk, out: Path) -> None:
         file = self._home.disk(disk.id)
         if not is_layered(self._store, disk):
-            await self._builder.copy(file, out)
+            await self._builder.copy(await self.full_copy(disk), out)
         elif file.exists():
             await self._builder.merge(await self.base(disk), file, out)
         else:

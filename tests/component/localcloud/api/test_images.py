@@ -126,6 +126,18 @@ def test_an_image_is_created_from_a_disk_that_no_machine_uses(client: Client, su
     assert client.content(image.id).endswith(f"changed by {disk_id}")
 
 
+def test_a_data_disk_that_no_machine_started_with_is_its_image(client: Client, subnet_id: str) -> None:
+    public, instance = client.family("debian-13"), machine(client.cloud, subnet_id)
+    disk_id = _disk_id(client.done(client.disk(public.id)))
+    client.stop(instance)
+    spec = instances.AttachedDiskSpec(disk_id=disk_id)
+    attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
+    client.instances.AttachDisk(attach)
+    client.instances.DetachDisk(instances.DetachInstanceDiskRequest(instance_id=instance.id, disk_id=disk_id))
+    image_id = _image_id(client.done(client.image(disk_id)))
+    assert client.content(image_id).startswith(client.content(public.id))
+
+
 def test_a_disk_that_no_machine_started_from_is_its_image(client: Client) -> None:
     public = client.family("debian-13")
     disk_id = _disk_id(client.done(client.disk(public.id)))
