@@ -40,6 +40,7 @@ def machine(
     subnet_id: str,
     *,
     name: str = "",
+    hostname: str = "",
     security_group_ids: list[str] | None = None,
     disks: Sequence[AttachedDiskSpec] = (),
 ) -> Instance:
@@ -53,6 +54,7 @@ def machine(
         zone_id="ru-central1-a",
         platform_id="standard-v3",
         name=name,
+        hostname=hostname,
         resources_spec=ResourcesSpec(memory=2 * 1024**3, cores=2),
         boot_disk_spec=disk,
         secondary_disk_specs=disks,

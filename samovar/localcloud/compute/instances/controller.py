@@ -21,7 +21,8 @@ from samovar.localcloud.operations.model import FAILURE_CODE, FAILURE_REASON, Go
 from samovar.localcloud.reconcile import Repeats, Workers, reason_of
 from samovar.localcloud.store.derived_values import Derived
 from samovar.localcloud.store.store import Store
-from samovar.localcloud.vpc.networks.controller import NetworkController, network_of
+from samovar.localcloud.vpc.networks.controller import NetworkController
+from samovar.localcloud.vpc.networks.model import network_of
 
 log = structlog.get_logger(__name__)
 

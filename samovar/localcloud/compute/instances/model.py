@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from google.rpc.code_pb2 import Code
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
 from yandex.cloud.compute.v1.disk_service_pb2 import CreateDiskRequest
 from yandex.cloud.compute.v1.instance_pb2 import (
@@ -14,7 +15,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ResourcesSp
 
 from samovar.core.platforms import size_problem
 from samovar.core.units import GIB, REGION
-from samovar.localcloud.api.errors import invalid, precondition
+from samovar.localcloud.api.errors import Refused, invalid, precondition
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import Filesystems
 from samovar.localcloud.compute.instances.hostnames import ID_DOMAIN, check_hostname
@@ -23,9 +24,12 @@ from samovar.localcloud.compute.zones.model import check_zone
 from samovar.localcloud.load_balancer.target_groups.model import drop_targets, target_of
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, copy_field, copy_masked, fill, stamp
+from samovar.localcloud.store.derived_values import Derived
 from samovar.localcloud.store.store import Store
 from samovar.localcloud.vpc.addresses.model import Ipam
+from samovar.localcloud.vpc.networks.model import network_of
 
+FQDN = Derived(Instance, lambda instance: instance.fqdn)
 FIXED_WHILE_RUNNING = frozenset({"resources_spec", "platform_id", "network_settings", "scheduling_policy"})
 
 
@@ -59,6 +63,7 @@ class Instances(Repository[Instance]):
         instance.fqdn = _fqdn(instance.id, request.hostname)
         for spec in request.network_interface_specs:
             self.interfaces.plug(instance, spec)
+        self._claim_fqdn(instance)
         instance.boot_disk.CopyFrom(self.attach_disk(instance, request.boot_disk_spec, boot=True))
         for disk in request.secondary_disk_specs:
             instance.secondary_disks.append(self.attach_disk(instance, disk))
@@ -67,6 +72,13 @@ class Instances(Repository[Instance]):
         stamp(instance)
         self.put(instance)
         return instance
+
+    def _claim_fqdn(self, instance: Instance) -> None:
+        """Refuse a full name that another instance of the network has ("unique within the network", its proto says)."""
+        network = network_of(self.store, instance)
+        named = [each for each, fqdn in FQDN.of(self.store).items() if fqdn == instance.fqdn]
+        if any(network_of(self.store, self.store.must(Instance, each)) == network for each in named):
+            raise Refused(Code.ALREADY_EXISTS, f"Instance with hostname {instance.fqdn} already exists in the network")
 
     def move(self, instance_id: str, status: Instance.Status.ValueType) -> None:
         """Set the status that an instance is to reach, or has reached."""

@@ -9,10 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.network_pb2 import Network as VpcNetwork
-from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
 from samovar.localcloud.network.model import Fabric, Network
 from samovar.localcloud.store.store import Store
@@ -85,11 +83,6 @@ class NetworkController:
         """Return the registered targets that do not answer their probes."""
         targets = (target for group in self._store.all(TargetGroup) for target in group.targets)
         return frozenset(IPv4Address(target.address) for target in targets if not self._health.answers(target))
-
-
-def network_of(store: Store, instance: Instance) -> str:
-    """Return the id of the network that an instance's interface is in."""
-    return store.must(VpcSubnet, instance.network_interfaces[0].subnet_id).network_id
 
 
 def lost(before: Network, now: Network, silent: frozenset[IPv4Address]) -> frozenset[IPv4Address]:

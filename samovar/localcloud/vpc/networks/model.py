@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup
@@ -65,6 +66,11 @@ class Subnets(Repository[Subnet]):
         for position, cidr in enumerate(subnet.v4_cidr_blocks):
             taken.append(numbers.get(cidr) or _free(taken))
             self.store.note(subnet.id, _key(position), taken[-1])
+
+
+def network_of(store: Store, instance: Instance) -> str:
+    """Return the id of the network that an instance's interface is in."""
+    return store.must(Subnet, instance.network_interfaces[0].subnet_id).network_id
 
 
 def range_indexes(store: Store, subnet: Subnet) -> dict[str, int]:

@@ -31,7 +31,7 @@ from samovar.core.errors import HostError
 from samovar.core.units import GIB
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.network.model import Network
-from tests.support.calls import SubnetOfNetwork, account, binding, code_of, grant
+from tests.support.calls import SubnetOfNetwork, account, binding, code_of, create_subnet, grant
 from tests.support.machines import image, machine, reached
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
@@ -64,6 +64,17 @@ def test_a_public_address_comes_and_goes(cloud: RunningCloud, place: SubnetOfNet
     wait_until("the address goes", lambda: cloud.fabric.networks[place.network_id].nics[0].public is None)
     elsewhere = instances.AddInstanceOneToOneNatRequest(instance_id=instance.id, network_interface_index="1")
     assert code_of(stub.AddOneToOneNat, elsewhere) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_hostname_is_unique_in_its_network(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+    first = machine(cloud, place.subnet_id, hostname="db")
+    with pytest.raises(grpc.RpcError, match=r"hostname db\.ru-central1\.internal already exists") as refused:
+        machine(cloud, place.subnet_id, hostname="db")
+    assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
+    assert machine(cloud, create_subnet(cloud).subnet_id, hostname="db").fqdn == first.fqdn
+    InstanceServiceStub(cloud.channel()).Delete(instances.DeleteInstanceRequest(instance_id=first.id))
+    wait_until("the first one is gone", lambda: first.id not in cloud.driver.machines)
+    assert machine(cloud, place.subnet_id, hostname="db").fqdn == first.fqdn
 
 
 @pytest.mark.parametrize(
