@@ -19,6 +19,8 @@ INDEX = NoteKey[int]("network.index")
 MAX_INDEX = 99
 SMALLEST, LARGEST = 28, 16
 """Prefix lengths that a subnet may have."""
+PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+"""The ranges of RFC 1918. Of other ranges that lead nowhere a network has addresses itself, such as metadata."""
 
 
 class Networks(Repository[Network]):
@@ -111,6 +113,6 @@ def _range(text: str) -> ipaddress.IPv4Network:
         network = ipaddress.IPv4Network(text)
     except ValueError as error:
         raise invalid(f"{text}: {error}", "v4_cidr_blocks") from error
-    if not LARGEST <= network.prefixlen <= SMALLEST or not network.is_private or network.is_loopback:
+    if not LARGEST <= network.prefixlen <= SMALLEST or not any(map(network.subnet_of, PRIVATE)):
         raise invalid(f"{text} is not a private range between /{LARGEST} and /{SMALLEST}", "v4_cidr_blocks")
     return network
