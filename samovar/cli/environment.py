@@ -67,7 +67,7 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
     """Carry out the plan of ENV and wait until every machine is healthy."""
     from samovar.deploy.lock import locked
-    from samovar.deploy.preconditions import check_deletions, irreplaceable
+    from samovar.deploy.preconditions import check_deletions, check_groups_act, irreplaceable
     from samovar.deploy.rollout import prepare, roll_out
 
     tool.name_project()
@@ -80,6 +80,7 @@ def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:
         for kept in prepared.plan.kept:
             stderr_reporter().info(f"keep {kept}: {_why_kept(env, kept)}")
         check_deletions(prepared.plan)
+        check_groups_act(prepared.plan, prepared.observed)
         if prepared.plan.all_steps:
             agree(_question(prepared.plan), yes=yes, irreversible=bool(irreplaceable(prepared.plan)))
         done = roll_out(session, environment, prepared, stderr_reporter(), timeout=timeout)

@@ -19,6 +19,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError, ExitCode, SamovarError
 from samovar.deploy.plan import Plan
 from samovar.deploy.resources.disk import Disk, disk_labels
+from samovar.deploy.resources.instance_group import InstanceGroup
 from samovar.deploy.resources.registry import namespace
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Protectable, Ref, Resource, Spec
 from samovar.project.environment import Environment
@@ -170,6 +171,17 @@ def check_deletions(plan: Plan) -> None:
     if protected:
         message = f"{plan.environment}: deletion_protection is on for {', '.join(protected)}"
         raise Protected(message, remedy=UNPROTECT)
+
+
+def check_groups_act(plan: Plan, observed: Observed) -> None:
+    """Raise CloudError where a group that stays was stopped or paused: a rollout would wait for it in vain."""
+    going = {each.ref for each in deleted(plan)}
+    for each in observed.resources:
+        if isinstance(each.spec, InstanceGroup) and each.spec.halted and each.ref not in going:
+            raise CloudError(
+                f"{each.ref} ({each.id}) is {each.spec.halted}: it changes no machine",
+                remedy="start the group, or resume its processes where it is PAUSED; then run this again",
+            )
 
 
 def deleted(plan: Plan) -> tuple[Existing[Spec], ...]:

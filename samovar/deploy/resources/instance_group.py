@@ -49,6 +49,8 @@ MASK = {
 
 
 HealingAction = api.AutoHealingPolicy.AutoHealingAction
+HALTED = frozenset({api.InstanceGroup.STOPPING, api.InstanceGroup.STOPPED, api.InstanceGroup.PAUSED})
+"""The states of a group that changes no machine until it is started, or its processes are resumed."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ class InstanceGroup(Protectable):
     With `autoscale` the cloud changes the number of machines: `size` is what it begins with, and the present number is
     no difference. `max_checking_health` are the seconds after which a machine that was never healthy is recreated;
     `healing` is what becomes of one that lost its health: RECREATE or RESTART. `labels` and `variables` are texts
-    `key=value`. The tool gives a group neither `other_checks` nor `variables`, and takes them away.
+    `key=value`. The tool gives a group neither `other_checks` nor `variables`, and takes them away. `halted` is the
+    status of a group that somebody stopped or paused.
     """
 
     KIND = Kind.INSTANCE_GROUP
     IMMUTABLE = frozenset({"balanced"})
+    CREATE_ONLY = frozenset({"halted"})
     QUOTA = "compute.instanceGroups.count"
 
     size: int
@@ -87,6 +91,7 @@ class InstanceGroup(Protectable):
     other_checks: tuple[HealthCheck, ...] = ()
     variables: tuple[str, ...] = ()
     balancing: Balancing = field(default_factory=Balancing)
+    halted: str = ""
 
     def refs(self) -> Iterator[Ref]:
         yield Ref(Kind.SERVICE_ACCOUNT, self.service_account)
@@ -163,6 +168,7 @@ class InstanceGroupHandler(Handler[InstanceGroup, api.InstanceGroup]):
             max_checking_health=message.health_checks_spec.max_checking_health_duration.seconds,
             healing=HealingAction.Name(message.auto_healing_policy.auto_healing_action),
             deletion_protection=message.deletion_protection,
+            halted=api.InstanceGroup.Status.Name(message.status) if message.status in HALTED else "",
         )
 
     def create(self, context: Context, resource: Resource[InstanceGroup]) -> Started:

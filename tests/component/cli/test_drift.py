@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.compute.v1.instancegroup import instance_group_pb2 as api
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import (
     FULL,
     GetInstanceGroupRequest,
+    PauseInstanceGroupProcessesRequest,
     UpdateInstanceGroupRequest,
 )
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
@@ -19,11 +21,15 @@ from yandex.cloud.vpc.v1.security_group_service_pb2 import (
 )
 from yandex.cloud.vpc.v1.security_group_service_pb2_grpc import SecurityGroupServiceStub
 
+from samovar.core.errors import CloudError
+from samovar.deploy.plan import destruction
+from samovar.deploy.preconditions import check_groups_act
 from samovar.deploy.resources.resource import Kind, Ref
 from samovar.project.environment import Environment
 from samovar.project.group import Ingress
 from tests.support.environments import changed
 from tests.support.service import Service
+from tests.support.wait import wait_until
 
 GROUP, FIREWALL = Ref(Kind.INSTANCE_GROUP, "dev-bingo"), Ref(Kind.SECURITY_GROUP, "dev-bingo")
 REQUIRED = ("instance_template", "scale_policy", "deploy_policy", "allocation_policy", "service_account_id")
@@ -105,6 +111,19 @@ def test_a_plan_shows_and_a_rollout_reverts_each_property_of_a_group_that_was_ch
         assert shown in step.reason, step.reason
         service.roll_out(dev)
         assert service.plan(dev).all_steps == (), name
+
+
+def test_a_paused_group_is_refused_before_a_rollout(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    client, group_id = service.session.client(InstanceGroupServiceStub), service.ids(dev)[GROUP]
+    get = GetInstanceGroupRequest(instance_group_id=group_id)
+    wait_until("the group is active", lambda: client.Get(get).status == api.InstanceGroup.ACTIVE)
+    check_groups_act(service.plan(dev), service.observed(dev))
+    client.PauseProcesses(PauseInstanceGroupProcessesRequest(instance_group_id=group_id))
+    assert service.plan(dev).all_steps == ()
+    with pytest.raises(CloudError, match=f"instance-group dev-bingo .{group_id}. is PAUSED: it changes no machine"):
+        check_groups_act(service.plan(dev), service.observed(dev))
+    check_groups_act(destruction(service.observed(dev)), service.observed(dev))
 
 
 def _copy(group: api.InstanceGroup, request: UpdateInstanceGroupRequest, name: str) -> None:
