@@ -141,7 +141,9 @@ class Disks(Repository[Disk]):
         disk.size = size
 
     def check_free(self, disk: Disk) -> None:
-        """Refuse a disk that an instance has, or that an image or a snapshot is being made from."""
+        """Refuse a disk that is being made, that an instance has, or that an image or a snapshot is being made from."""
+        if disk.status == Disk.CREATING:
+            raise precondition(f"Disk {disk.id} is being created")
         if disk.instance_ids:
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
         if images := [image.id for image in self.store.all(Image) if self._is_source(disk, image)]:

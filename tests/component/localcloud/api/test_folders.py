@@ -17,6 +17,8 @@ from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
 from yandex.cloud.resourcemanager.v1.cloud_service_pb2_grpc import CloudServiceStub
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
+from yandex.cloud.vpc.v1.address_service_pb2 import CreateAddressRequest, ExternalIpv4AddressSpec
+from yandex.cloud.vpc.v1.address_service_pb2_grpc import AddressServiceStub
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest, DeleteNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
@@ -59,6 +61,14 @@ def test_a_folder_that_is_not_empty_and_the_homes_own_stay(cloud: RunningCloud) 
     network_id = CreateNetworkMetadata.FromString(network.metadata.value).network_id
     networks.Delete(DeleteNetworkRequest(network_id=network_id))
     all_folders.Delete(delete)
+
+
+def test_nothing_is_made_in_a_folder_that_does_not_exist(cloud: RunningCloud) -> None:
+    channel, nowhere = cloud.channel(), "b1g00000000000000000"
+    made = CreateNetworkRequest(folder_id=nowhere)
+    assert code_of(NetworkServiceStub(channel).Create, made) is NOT_FOUND
+    reserved = CreateAddressRequest(folder_id=nowhere, external_ipv4_address_spec=ExternalIpv4AddressSpec())
+    assert code_of(AddressServiceStub(channel).Create, reserved) is NOT_FOUND
 
 
 def test_a_service_accounts_name_is_unique_in_the_cloud(cloud: RunningCloud) -> None:

@@ -270,6 +270,26 @@ def test_a_disk_cannot_be_deleted_while_its_snapshot_is_taken(client: Client, mo
     assert client.disks.Delete(disks.DeleteDiskRequest(disk_id=disk_id)).done
 
 
+def test_a_disk_cannot_be_deleted_while_it_is_copied(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = client.snapshot(client.blank())
+    end, copied = asyncio.Event(), client.cloud.cloud.host.builder.copy
+
+    async def waits(source: Path, out: Path, size: int = 0) -> None:
+        await end.wait()
+        await copied(source, out, size)
+
+    monkeypatch.setattr(client.cloud.cloud.host.builder, "copy", waits, raising=True)
+    started = client.copy(snapshot.id)
+    disk_id = disks.CreateDiskMetadata.FromString(started.metadata.value).disk_id
+    try:
+        assert code_of(client.disks.Delete, disks.DeleteDiskRequest(disk_id=disk_id)) is PRECONDITION
+    finally:
+        client.cloud._loop.call_soon_threadsafe(end.set)
+    assert client.done(started, Disk).id == disk_id
+    assert client.disks.Delete(disks.DeleteDiskRequest(disk_id=disk_id)).done
+    assert not client.cloud.home.disk(disk_id).exists()
+
+
 def test_snapshots_have_yandexs_own_quotas(tmp_path: Path) -> None:
     store = Store(tmp_path / "cloud.sqlite")
     choose_quotas(store, QuotaSet.DEFAULT)
