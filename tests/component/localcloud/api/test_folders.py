@@ -63,12 +63,12 @@ def test_a_folder_that_is_not_empty_and_the_homes_own_stay(cloud: RunningCloud) 
     all_folders.Delete(delete)
 
 
-def test_nothing_is_made_in_a_folder_that_does_not_exist(cloud: RunningCloud) -> None:
+def test_a_folder_that_does_not_exist_takes_no_resource(cloud: RunningCloud) -> None:
     channel, nowhere = cloud.channel(), "b1g00000000000000000"
-    made = CreateNetworkRequest(folder_id=nowhere)
-    assert code_of(NetworkServiceStub(channel).Create, made) is NOT_FOUND
-    reserved = CreateAddressRequest(folder_id=nowhere, external_ipv4_address_spec=ExternalIpv4AddressSpec())
-    assert code_of(AddressServiceStub(channel).Create, reserved) is NOT_FOUND
+    network = CreateNetworkRequest(folder_id=nowhere)
+    assert code_of(NetworkServiceStub(channel).Create, network) is NOT_FOUND
+    address = CreateAddressRequest(folder_id=nowhere, external_ipv4_address_spec=ExternalIpv4AddressSpec())
+    assert code_of(AddressServiceStub(channel).Create, address) is NOT_FOUND
 
 
 def test_a_service_accounts_name_is_unique_in_the_cloud(cloud: RunningCloud) -> None:
