@@ -16,7 +16,7 @@ from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServic
 
 from samovar.cloud.labels import of_environment, to_texts
 from samovar.cloud.session import Session
-from samovar.core.errors import CloudError, ConfigError, ExitCode, SamovarError
+from samovar.core.errors import CloudError, ConfigError, ExitCode, SamovarError, command_line
 from samovar.deploy.plan import Plan
 from samovar.deploy.resources.disk import Disk, disk_labels
 from samovar.deploy.resources.instance_group import InstanceGroup
@@ -85,6 +85,23 @@ def check_zones(session: Session, environment: Environment) -> None:
             f"{environment.place('zones')}: {', '.join(missing)} is not up in this cloud",
             remedy=f"choose among {', '.join(sorted(up)) or 'none'}",
         )
+
+
+def check_disk_zones(environment: Environment, desired: Desired, observed: Observed) -> None:
+    """Raise ConfigError where a group would leave the zone of its data disk, which no machine of another zone can have.
+
+    A disk stays in the zone that it was made in, and its group is in the first one of the environment's file.
+    """
+    there = {each.ref: each.spec.zone for each in observed.resources if isinstance(each.spec, Disk)}
+    for each in desired.resources:
+        former = there.get(each.ref)
+        if isinstance(each.spec, Disk) and former and former != each.spec.zone:
+            raise ConfigError(
+                f"{environment.place('zones')}: {each.ref} of group {each.group} is in {former}, and the first zone is "
+                f"{each.spec.zone}",
+                remedy=f"write {former} first in zones; or move the disk: {command_line('disk snapshot')}, then "
+                f"{command_line('disk restore')}, which makes it in {each.spec.zone}",
+            )
 
 
 def check_metrics(session: Session, environment: Environment) -> None:

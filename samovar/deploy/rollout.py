@@ -22,6 +22,7 @@ from samovar.deploy.observe import observe
 from samovar.deploy.plan import Plan, destruction, plan
 from samovar.deploy.preconditions import (
     check_deletions,
+    check_disk_zones,
     check_file,
     check_free,
     check_metrics,
@@ -99,6 +100,7 @@ def check_environment(session: Session, environment: Environment) -> tuple[Desir
     check_kinds(environment, observed)
     check_provided(environment, observed)
     check_zones(session, environment)
+    check_disk_zones(environment, resources, observed)
     check_metrics(session, environment)
     check_existing_secrets(session, environment)
     check_data_formats(environment, resources, observed)
