@@ -88,19 +88,17 @@ def check_zones(session: Session, environment: Environment) -> None:
 
 
 def check_disk_zones(environment: Environment, desired: Desired, observed: Observed) -> None:
-    """Raise ConfigError where a group would leave the zone of its data disk, which no machine of another zone can have.
-
-    A disk stays in the zone that it was made in, and its group is in the first one of the environment's file.
-    """
+    """Raise ConfigError where a group's machine would be in another zone than its data disk, and could not have it."""
     there = {each.ref: each.spec.zone for each in observed.resources if isinstance(each.spec, Disk)}
-    for each in desired.resources:
-        former = there.get(each.ref)
-        if isinstance(each.spec, Disk) and former and former != each.spec.zone:
+    for resource in desired.resources:
+        spec, zone = resource.spec, there.get(resource.ref, "")
+        if isinstance(spec, Disk) and zone not in {"", spec.zone}:
             raise ConfigError(
-                f"{environment.place('zones')}: {each.ref} of group {each.group} is in {former}, and the first zone is "
-                f"{each.spec.zone}",
-                remedy=f"write {former} first in zones; or move the disk: {command_line('disk snapshot')}, then "
-                f"{command_line('disk restore')}, which makes it in {each.spec.zone}",
+                f"{environment.place('zones')}: the data disk {resource.name} is in {zone}, and no machine in "
+                f"{spec.zone} can have it",
+                remedy=f"name {zone} first in zones; or make a disk of the same content in {spec.zone}: "
+                f"{command_line(f'disk snapshot {environment.name} {resource.group}')}, then "
+                f"{command_line(f'disk restore {environment.name} SNAPSHOT')}, which keeps the former disk",
             )
 
 

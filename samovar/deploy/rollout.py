@@ -89,8 +89,8 @@ def require_images(desired: Desired, observed: Observed) -> None:
 def check_environment(session: Session, environment: Environment) -> tuple[Desired, Observed]:
     """Return what an environment asks for, and what there is, if it can be rolled out once its images are there.
 
-    Raises ConfigError where a name is taken, a zone is not up, a secret has no value or another kind, an image cannot
-    read the rows of a data disk, or what the file names by id is not there.
+    Raises ConfigError where a name is taken, a zone is not up or not that of a data disk, a secret has no value or
+    another kind, an image cannot read the rows of a data disk, or what the file names by id is not there.
     """
     ranges = existing_ranges(session, environment)
     observing = start(lambda: observe(session, environment.name, used_refs(environment)))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from samovar.core.errors import ConfigError
+from samovar.core.output import PlainReporter
 from samovar.core.units import GIB
 from samovar.deploy.disk_sizes import check_disk_sizes
 from samovar.deploy.machines import list_instances
 from samovar.deploy.plan import Action
+from samovar.deploy.preconditions import check_disk_zones
 from samovar.deploy.resources.resource import Kind, Ref
-from samovar.deploy.snapshots import find_deletable, inventory
+from samovar.deploy.restore import restore
+from samovar.deploy.snapshots import begin_snapshot, data_disks, find_deletable, find_snapshot, inventory
 from samovar.project.data_disk import DataDisk
 from samovar.project.environment import Environment
 from tests.support.checkout import environment as load_environment
-from tests.support.environments import changed
+from tests.support.environments import changed, desired_of
 from tests.support.service import DISK as DATA
 from tests.support.service import Service
 from tests.support.simulated import RunningCloud
@@ -119,3 +122,18 @@ def test_the_disk_of_a_database_grows_once_its_environment_is_destroyed(service:
     service.roll_out(larger)
     (disk,) = inventory(service.session, "dev").disks
     assert (disk.id, disk.size) == (before, 40 * GIB)
+
+
+def test_a_group_moves_to_another_zone_with_a_copy_of_its_data_disk_alone(service: Service, dev: Environment) -> None:
+    service.roll_out(dev)
+    moved = changed(dev, zones=("ru-central1-b",))
+    resources = desired_of(moved, service.names)
+    with pytest.raises(ConfigError, match=r"dev-postgres-data is in ru-central1-a, and no machine in ru-central1-b"):
+        check_disk_zones(moved, resources, service.observed(moved))
+    (disk,) = data_disks(service.session, "dev")
+    name, operation = begin_snapshot(service.session, "dev", disk)
+    service.session.finish(operation, what=name)
+    restore(service.session, moved, find_snapshot(service.session, "dev", name), PlainReporter())
+    check_disk_zones(moved, resources, service.observed(moved))
+    service.roll_out(moved)
+    wait_until("the copy is attached", lambda: attached(service) == {"data": service.ids(moved)[DATA]})

@@ -197,6 +197,16 @@ def test_a_disk_cannot_be_attached_to_a_running_machine(cloud: RunningCloud, pla
     assert code_of(InstanceServiceStub(cloud.channel()).AttachDisk, attach) is UNIMPLEMENTED
 
 
+def test_a_disk_is_attached_in_its_own_zone_alone(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
+    created = disks.CreateDiskRequest(folder_id=cloud.endpoint.folder_id, zone_id="ru-central1-b", size=GIB)
+    disk = Disk.FromString(DiskServiceStub(cloud.channel()).Create(created).response.value)
+    spec = instances.AttachedDiskSpec(disk_id=disk.id)
+    attach = instances.AttachInstanceDiskRequest(instance_id=_stopped(cloud, place).id, attached_disk_spec=spec)
+    assert code_of(InstanceServiceStub(cloud.channel()).AttachDisk, attach) is grpc.StatusCode.INVALID_ARGUMENT
+    there = DiskServiceStub(cloud.channel()).Get(disks.GetDiskRequest(disk_id=disk.id))
+    assert list(there.instance_ids) == []
+
+
 def _resize(cloud: RunningCloud, disk_id: str, size: int) -> Operation:
     request = disks.UpdateDiskRequest(disk_id=disk_id, size=size, update_mask=FieldMask(paths=["size"]))
     return DiskServiceStub(cloud.channel()).Update(request)
