@@ -18,6 +18,8 @@ from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 from google.protobuf.descriptor import Descriptor
 
+from samovar.localcloud.store.version import mark, refuse_later
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS resource (
     kind TEXT NOT NULL, id TEXT NOT NULL, scope TEXT NOT NULL, name TEXT NOT NULL, data BLOB NOT NULL,
@@ -88,9 +90,11 @@ class Store:
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600)  # before SQLite makes it: the log that it keeps beside it gets the same mode
         self._db = sqlite3.connect(path, isolation_level=None)
+        refuse_later(self._db, path)
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(SCHEMA)
+        mark(self._db)
         self._depth = 0
         self._dirty = False
         self.revision = 0

@@ -20,6 +20,7 @@ from samovar.localcloud.home.quarantine import Quarantine, adopt_files
 from samovar.localcloud.store.files import TO_DELETE, delete_on_commit, name_on_commit, partial_of
 from samovar.localcloud.store.ids import new_id
 from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.version import VERSION
 
 ROWS = b"all rows of prod"
 
@@ -197,6 +198,27 @@ def test_a_damaged_store_names_the_restore_command(home: Home, damage: str) -> N
         adopt_files(home, store)
     assert home.database.stat().st_mode & 0o777 == 0o600
     assert len(contents(home.quarantine)) == 1
+
+
+def test_a_store_of_a_later_version_is_refused_and_left_as_it_is(home: Home) -> None:
+    Store(home.database).close()
+    with closing(sqlite3.connect(home.database)) as later:
+        later.execute(f"PRAGMA user_version = {VERSION + 1}")
+        later.execute("PRAGMA wal_checkpoint")
+    before = home.database.read_bytes()
+    with pytest.raises(HostError, match=f"is of version {VERSION + 1}, and this version of Samovar knows {VERSION}"):
+        open_store(home.database, Backups(home.backups))
+    assert home.database.read_bytes() == before
+
+
+def test_a_store_of_a_former_version_is_opened(home: Home) -> None:
+    """Stores had no version at first."""
+    Store(home.database).close()
+    with closing(sqlite3.connect(home.database)) as former:
+        former.execute("PRAGMA user_version = 0")
+    open_store(home.database, Backups(home.backups)).close()
+    with closing(sqlite3.connect(home.database)) as opened:
+        assert opened.execute("PRAGMA user_version").fetchone() == (VERSION,)
 
 
 def test_a_transaction_is_on_the_disk_when_it_ends(store: Store) -> None:
