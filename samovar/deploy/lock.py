@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -68,7 +68,8 @@ class Lock:
 def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) -> Iterator[None]:
     """Hold the environment's lock. Raises Held, which names its holder and since when. An expired lock is taken over.
 
-    A holder that lost the lock gets LockLost at its next call to the cloud, before the call is made.
+    A holder that lost the lock gets LockLost at its next call to the cloud, before the call is made. What failed under
+    the lock is what is raised, also where the lock cannot be deleted then: a cloud that is away fails both.
     """
     lock_id, since = _take(session, environment, lifetime), int(time.time())
     lease = Lease(environment, lambda: _renew(session, lock_id, since, lifetime), lifetime)
@@ -78,10 +79,17 @@ def locked(session: Session, environment: str, *, lifetime: float = LIFETIME) ->
         with session.guarded(lease.check):
             yield
             lease.check()
-    finally:
-        lease.end()
-        beat.join()
-        _delete(session, lock_id)
+    except BaseException:
+        with suppress(SamovarError):
+            _release(session, lock_id, lease, beat)
+        raise
+    _release(session, lock_id, lease, beat)
+
+
+def _release(session: Session, lock_id: str, lease: Lease, beat: threading.Thread) -> None:
+    lease.end()
+    beat.join()
+    _delete(session, lock_id)
 
 
 def lock_name(environment: str) -> str:
@@ -158,7 +166,7 @@ def _seconds(labels: Mapping[str, str], key: str) -> int:
 
 
 def _held(environment: str, lock: Lock | None) -> Held:
-    who = f"{lock.holder} since {_date(lock.since)}" if lock else "a rollout that has just begun"
+    who = f"{lock.holder} since {_date(lock.since)} UTC" if lock else "a rollout that has just begun"
     return Held(
         f"{environment} is locked by {who}",
         remedy=f"wait for it; if it has died, its lock expires {FREE_AFTER:.0f} s after the last renewal",

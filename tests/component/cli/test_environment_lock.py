@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from samovar.cloud.local_admin import Host
 from samovar.cloud.local_rest import Rest
 from samovar.cloud.session import Session
 from samovar.core.concurrency import run_concurrently
-from samovar.core.errors import CloudError, ExitCode
+from samovar.core.errors import CloudError, ExitCode, WaitTimeout
 from samovar.deploy.lease import LockLost
 from samovar.deploy.lock import Held, holder, locked
 from samovar.deploy.observe import observe
@@ -81,7 +82,7 @@ def test_a_second_rollout_is_refused_with_the_holder_and_the_time(session: Sessi
     with locked(session, "dev"), pytest.raises(Held) as refused, locked(other, "dev"):
         pytest.fail("both hold it")
     assert holder() in refused.value.message
-    assert "since 20" in refused.value.message
+    assert re.search(r"since 20[-0-9]+ [:0-9]+ UTC$", refused.value.message)
     assert refused.value.code is ExitCode.LOCKED
 
 
@@ -91,6 +92,17 @@ def test_a_lock_is_released_and_each_environment_has_its_own(session: Session) -
     assert _locks(session) == []
     with locked(session, "dev"):
         pass
+
+
+def test_what_failed_under_the_lock_is_reported_also_where_the_lock_cannot_be_deleted(
+    session: Session, cloud: RunningCloud
+) -> None:
+    ends = cloud.endpoint
+    host = Host(Rest(ends.rest, ca=Path(ends.ca), token=ends.token))
+    host.add_fault(method="TargetGroupService/Delete", code="INTERNAL")
+    with pytest.raises(WaitTimeout, match="nothing new"), locked(session, "dev"):
+        raise WaitTimeout("nothing new")
+    host.clear_faults()
 
 
 def test_the_lock_of_a_holder_elsewhere_that_died_is_taken_over(session: Session, other: Session) -> None:
