@@ -42,9 +42,10 @@ def self_signed(
 
 
 def check_pair(cert: bytes, key: bytes) -> None:
-    """Raise ConfigError where `cert` is no certificate in PEM, `key` no private key, or not the certificate's."""
+    """Raise ConfigError where `cert` is no certificate in PEM or has expired, `key` is no private key or another's."""
     try:
-        public = x509.load_pem_x509_certificate(cert).public_key()
+        certificate = x509.load_pem_x509_certificate(cert)
+        public = certificate.public_key()
         private = serialization.load_pem_private_key(key, password=None)
     except (ValueError, TypeError) as error:
         raise ConfigError(
@@ -52,6 +53,9 @@ def check_pair(cert: bytes, key: bytes) -> None:
         ) from error
     if private.public_key() != public:
         raise ConfigError("the key is not that of the certificate", remedy="give the two that belong together")
+    if certificate.not_valid_after_utc < datetime.now(UTC):
+        ended = certificate.not_valid_after_utc.strftime("%Y-%m-%d %H:%M:%S")
+        raise ConfigError(f"the certificate expired at {ended} UTC", remedy="give the one that was issued last")
 
 
 class Authority:

@@ -75,7 +75,8 @@ def rotate(session: Session, environment: Environment, name: str) -> Operation:
     """Start to make a password anew. Raises ConfigError for any other secret."""
     kind = _kind(environment, name)
     if kind is not SecretKind.PASSWORD:
-        remedy = f"give it a new value: {command_line(f'secret set {environment.name} {name}')} < FILE"
+        value = "--entry cert=FILE --entry key=FILE" if kind is SecretKind.CERTIFICATE else "< FILE"
+        remedy = f"give it a new value: {command_line(f'secret set {environment.name} {name}')} {value}"
         raise ConfigError(
             f"secret {name} of {environment.name} is of the kind {kind}: only a password is made up", remedy=remedy
         )

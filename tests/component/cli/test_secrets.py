@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from yandex.cloud.lockbox.v1.payload_service_pb2 import GetPayloadRequest
 from yandex.cloud.lockbox.v1.payload_service_pb2_grpc import PayloadServiceStub
@@ -110,6 +112,9 @@ def test_rotation_changes_a_password_and_no_other_secret(service: Service, dev: 
     with pytest.raises(ConfigError, match="api_key of dev is of the kind provided") as error:
         rotate(service.session, dev, "api_key")
     assert error.value.remedy == "give it a new value: samovar secret set dev api_key < FILE"
+    with pytest.raises(ConfigError, match="certificate of dev is of the kind certificate") as error:
+        rotate(service.session, dev, "certificate")
+    assert error.value.remedy.endswith("samovar secret set dev certificate --entry cert=FILE --entry key=FILE")
 
 
 def test_a_secret_of_another_kind_needs_another_name_with_which_no_group_is_deleted(
@@ -144,6 +149,9 @@ def test_an_operators_certificate_replaces_the_self_signed_one(service: Service,
     own, other = (self_signed("shop.example", ["shop.example"], skew=CLOCK_SKEW) for _ in range(2))
     with pytest.raises(ConfigError, match="the key is not that of the certificate"):
         put(service, dev, "certificate", cert=own.cert.encode(), key=other.key.encode())
+    old = self_signed("shop.example", ["shop.example"], skew=CLOCK_SKEW, lifetime=timedelta(seconds=-1))
+    with pytest.raises(ConfigError, match="the certificate expired at 20"):
+        put(service, dev, "certificate", cert=old.cert.encode(), key=old.key.encode())
     put(service, dev, "certificate", cert=own.cert.encode(), key=own.key.encode())
     assert payload(service, dev, Ref(Kind.SECRET, "dev-certificate")) == {"cert": own.cert, "key": own.key}
     assert service.plan(dev).all_steps == ()
