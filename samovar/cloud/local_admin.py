@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
+from urllib.parse import quote
 
-from samovar.cloud.local_rest import TIMEOUT, Rest
+from samovar.cloud.local_rest import TIMEOUT, NotThere, Rest
 from samovar.core import http
-from samovar.core.errors import CloudError, ConfigError
+from samovar.core.errors import CloudError, ConfigError, command_line
 from samovar.core.json_types import JsonObject
 
 FAULTS = "/localcloud/faults"
@@ -138,8 +139,12 @@ class Host:
         return machine
 
     def set_load(self, group: str, percent: int) -> None:
-        """Give a group of simulated machines a load in per cent of one machine. CloudError where there is none."""
-        self._rest.json("POST", f"/localcloud/groups/{group}/load/{percent}")
+        """Give a group of simulated machines a load in per cent of one machine. ConfigError where there is none."""
+        try:
+            self._rest.json("POST", f"/localcloud/groups/{quote(group, safe='')}/load/{percent}")
+        except NotThere as error:
+            remedy = "name one as the cloud does, with its environment before it: dev-nginx"
+            raise ConfigError(f"there is no group of simulated machines {group}", remedy=remedy) from error
 
     def processes(self, machine_id: str, unit: str) -> tuple[int, ...]:
         """Return the pids of a systemd unit (nginx.service) inside a machine; none where it does not run."""
@@ -198,9 +203,14 @@ class Host:
         return tuple(Fault(**fault) for fault in self._rest.json("GET", FAULTS)["faults"])
 
     def clear_faults(self, fault_id: str = "") -> tuple[Fault, ...]:
-        """Remove one fault, or all of them; returns what was removed."""
-        path = f"{FAULTS}/{fault_id}" if fault_id else FAULTS
-        return tuple(Fault(**fault) for fault in self._rest.json("DELETE", path)["faults"])
+        """Remove one fault, or all of them; return what was removed. ConfigError where there is none of that id."""
+        path = f"{FAULTS}/{quote(fault_id, safe='')}" if fault_id else FAULTS
+        try:
+            removed = self._rest.json("DELETE", path)["faults"]
+        except NotThere as error:
+            remedy = f"`{command_line('cloud fault list')}` lists them"
+            raise ConfigError(f"there is no fault {fault_id}", remedy=remedy) from error
+        return tuple(Fault(**fault) for fault in removed)
 
     def shutdown(self, *, timeout: float = TIMEOUT) -> None:
         """The daemon takes everything off the host and ends; this returns before it has."""

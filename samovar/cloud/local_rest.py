@@ -16,6 +16,10 @@ TIMEOUT = 60.0
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
+class NotThere(CloudError):
+    """The local cloud has nothing of that name."""
+
+
 class Rest:
     """One REST endpoint of the local cloud, `host:port` over TLS."""
 
@@ -37,10 +41,11 @@ class Rest:
         return response
 
     def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:  # noqa: ANN401 - its caller says what it is
-        """Return the JSON of the answer. Raises CloudError for any status but 2xx."""
+        """Return the JSON of the answer. Raises NotThere for 404, CloudError for any other status but 2xx."""
         response = self.call(method, path, timeout=timeout)
         if not response.ok:
-            raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
+            error = NotThere if response.status == http.NOT_FOUND else CloudError
+            raise self._failed(method, path, f"{response.status}: {response.text[:500]}", error)
         return json.loads(response.body or b"{}")
 
     def lines(self, path: str, *, timeout: float | None, headers: Mapping[str, str] = NO_HEADERS) -> Iterator[str]:
@@ -58,6 +63,6 @@ class Rest:
         except OSError as error:
             raise self._failed("GET", path, str(error)) from error
 
-    def _failed(self, method: str, path: str, reason: str) -> CloudError:
+    def _failed(self, method: str, path: str, reason: str, error: type[CloudError] = CloudError) -> CloudError:
         remedy = f"see `{command_line('cloud status')}` and the daemon's log"
-        return CloudError(f"{method} https://{self.address}{path}: {reason}", remedy=remedy)
+        return error(f"{method} https://{self.address}{path}: {reason}", remedy=remedy)

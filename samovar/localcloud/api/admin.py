@@ -76,7 +76,7 @@ def admin_routes(
         web.post(f"{MACHINE}:kill", handlers.kill),
         web.get(UNIT, handlers.processes),
         web.post(f"{UNIT}:kill", handlers.crash),
-        web.post("/localcloud/groups/{group:[a-z0-9-]+}/load/{percent:[0-9]+}", handlers.load),
+        web.post("/localcloud/groups/{group}/load/{percent:[0-9]+}", handlers.load),
         port_route(cloud.socket_inside),
         web.post("/localcloud/shutdown", shutdown),
     ]

@@ -45,7 +45,7 @@ def fault_routes(faults: RequestedFaults, methods: Iterable[MethodDescriptor]) -
         web.post(FAULTS, add),
         web.get(FAULTS, list_all),
         web.delete(FAULTS, clear),
-        web.delete(FAULTS + "/{id:[a-z0-9]+}", clear),
+        web.delete(FAULTS + "/{id}", clear),
     ]
 
 

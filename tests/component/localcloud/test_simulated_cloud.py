@@ -94,7 +94,12 @@ def test_a_group_follows_its_load_and_its_size_is_no_drift(cli: Cli) -> None:
         cli.run("cloud", "load", "dev-bingo", load)
         cli.watched_when("dev", partial(_has_size, size))
         assert cli.run("plan", "dev").stdout.strip() == "dev: nothing to do"
-    assert "Group of simulated machines dev-nobody" in cli.run("cloud", "load", "dev-nobody", "10", check=False).stderr
+    for unknown in ("dev-nobody", "Dev_nobody"):
+        refused = cli.run("cloud", "load", unknown, "10", check=False)
+        assert (refused.code, refused.stderr.partition("\n")[0]) == (
+            ExitCode.CONFIG,
+            f"samovar: there is no group of simulated machines {unknown}",
+        )
 
 
 def test_the_kind_of_a_homes_machines_is_for_life(cli: Cli, tmp_path: Path) -> None:
