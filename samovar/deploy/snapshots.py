@@ -25,7 +25,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.cloud.labels import GROUP, is_of
 from samovar.cloud.session import Session
 from samovar.core.concurrency import start
-from samovar.core.errors import ConfigError
+from samovar.core.errors import ConfigError, command_line
 from samovar.deploy.observe import list_owned
 from samovar.deploy.resources.disk import device_of, disk_labels, disk_name, list_disks, snapshot_name
 from samovar.deploy.resources.snapshot_schedule import SnapshotScheduleHandler
@@ -124,7 +124,12 @@ def find_deletable(session: Session, environment: Environment, name: str) -> Sna
                 remedy = f"only destroy {environment.name} --delete-data deletes it"
                 raise ConfigError(f"{disk.name} is a data disk of a group of {environment.name}", remedy=remedy)
             return disk
-    return find_snapshot(session, environment.name, name)
+    try:
+        return find_snapshot(session, environment.name, name)
+    except ConfigError as error:
+        message = f"{environment.name} has neither a snapshot nor a data disk {name}"
+        remedy = f"`{command_line(f'disk list {environment.name}')}` lists both"
+        raise ConfigError(message, remedy=remedy) from error
 
 
 def disk_names(environment: Environment, group: str | None = None) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition, Images, lineage
+from samovar.project.fields import written_name
 
 
 def plan_bake(
@@ -41,7 +42,8 @@ def require_images(names: Iterable[str], images: Images) -> None:
     """Raise ConfigError, which lists the images, where a name is not one of them."""
     for name in names:
         if name not in images:
-            raise ConfigError(f"no image {name}", remedy=f"known images: {', '.join(sorted(images))}")
+            there = ", ".join(map(written_name, sorted(images)))
+            raise ConfigError(f"no image {written_name(name)}", remedy=f"known images: {there}")
 
 
 def _lineages(names: Iterable[str], images: Images) -> set[str]:

@@ -181,6 +181,9 @@ def test_a_missing_or_unfit_snapshot_is_an_error(service: Service, dev: Environm
     with pytest.raises(ConfigError, match="has no snapshot nothing") as unknown:
         find_snapshot(service.session, "dev", "nothing")
     assert snapshot.name in unknown.value.remedy
+    with pytest.raises(ConfigError, match="dev has neither a snapshot nor a data disk nothing") as undeletable:
+        find_deletable(service.session, dev, "nothing")
+    assert undeletable.value.remedy == "`samovar disk list dev` lists both"
     with pytest.raises(ConfigError, match="has no snapshot"):
         find_snapshot(service.session, "prod", snapshot.name)
     larger = Snapshot(id=snapshot.id, name="larger", labels=snapshot.labels, status=Snapshot.READY, disk_size=30 << 30)

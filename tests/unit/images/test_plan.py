@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition
-from samovar.images.plan import plan_bake
+from samovar.images.plan import plan_bake, require_images
 
 
 def image(name: str, parent: str | None) -> ImageDefinition:
@@ -55,6 +55,13 @@ def test_unknown_image_lists_those_that_exist() -> None:
     with pytest.raises(ConfigError, match="no image ngnix") as caught:
         plan("ngnix")
     assert "nginx" in caught.value.remedy
+
+
+def test_images_of_the_library_are_listed_as_they_are_typed() -> None:
+    images = {"samovar-app": image("samovar-app", None), "web": image("web", "samovar-app")}
+    with pytest.raises(ConfigError, match="no image samovar/apps") as caught:
+        require_images(["samovar-apps"], images)
+    assert caught.value.remedy == "known images: samovar/app, web"
 
 
 @given(st.sets(st.sampled_from(sorted(IMAGES))), st.sets(st.sampled_from(sorted(IMAGES))), st.booleans())
