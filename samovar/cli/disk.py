@@ -8,7 +8,7 @@ import rich_click as click
 
 from samovar.cli.confirm import agree
 from samovar.cli.context import Tool, pass_tool
-from samovar.cli.options import environment_argument, output_option, yes_option
+from samovar.cli.options import Duration, environment_argument, output_option, yes_option
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
 from samovar.core.units import GIB, MIB
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from yandex.cloud.compute.v1.disk_pb2 import Disk
 
     from samovar.deploy.snapshots import Inventory
-
-TIMEOUT = 3600.0
 
 
 @click.group()
@@ -44,7 +42,7 @@ def list_disks(tool: Tool, env: str, fmt: Format) -> None:
 @environment_argument
 @click.argument("group", required=False)
 @click.option("--disk", "name", help="Another data disk of ENV by its name, such as a replaced one.")
-@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds until a snapshot must be complete.")
+@click.option("--timeout", type=Duration(), default="1h", show_default=True, help="When a snapshot must be complete.")
 @pass_tool
 def snapshot(tool: Tool, env: str, group: str | None, name: str | None, timeout: float) -> None:
     """Take a snapshot of each data disk of GROUP, or of all of ENV, and print its name.
@@ -134,7 +132,7 @@ def _tables(inventory: Inventory) -> list[RenderableType]:
     ]
     return [
         table(("DISK", "ID", "GROUP", "SIZE", "STATUS", "USE", "SCHEDULE"), disks),
-        table(("SNAPSHOT", "GROUP", "TAKEN", "STORED", "STATUS", "OF"), taken),
+        table(("SNAPSHOT", "GROUP", "TAKEN (UTC)", "STORED", "STATUS", "OF"), taken),
     ]
 
 

@@ -12,7 +12,7 @@ from samovar.cli.confirm import agree, agree_by_name
 from samovar.cli.context import Tool, pass_tool
 from samovar.cli.drill_tables import show_catalogue, show_report, show_reports
 from samovar.cli.load import ProfileName, planned
-from samovar.cli.options import environment_argument, examples, output_option, yes_option
+from samovar.cli.options import Duration, environment_argument, examples, output_option, yes_option
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
@@ -63,7 +63,7 @@ def drill_options(function: F) -> F:
             click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once."),
             click.option("--profile", type=ProfileName(), help="The load profile.  [default: the drill's, or stable]"),
             click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="  [default: the profile's]"),
-            click.option("--timeout", type=float, help="Seconds in which ENV must recover.  [default: the drill's]"),
+            click.option("--timeout", type=Duration(), help="When ENV must have recovered.  [default: the drill's]"),
             click.option("--url", "urls", multiple=True, help="One of ENV's own addresses.  [default: all, in turn]"),
             click.option("--insecure", is_flag=True, help="Accept any certificate."),
         )

@@ -11,7 +11,7 @@ import rich_click as click
 from samovar.cli.confirm import agree, agree_by_name, at_terminal
 from samovar.cli.context import Tool, pass_tool
 from samovar.cli.images import bake
-from samovar.cli.options import environment_argument, examples, output_option, yes_option
+from samovar.cli.options import Duration, environment_argument, examples, output_option, yes_option
 from samovar.core.errors import command_line
 from samovar.core.output import Format, show, stderr_reporter, table
 
@@ -60,8 +60,8 @@ def plan(tool: Tool, env: str, fmt: Format) -> None:
 @yes_option
 @click.option(
     "--timeout",
-    type=float,
-    help="Seconds without a change after which it gives up.  [default: 600; on Yandex Cloud 1800]",
+    type=Duration(),
+    help="The time without a change after which it gives up.  [default: 10m; on Yandex Cloud 30m]",
 )
 @pass_tool
 def rollout(tool: Tool, env: str, timeout: float | None, *, yes: bool) -> None:

@@ -112,7 +112,7 @@ def _from_stdin(env: str, name: str) -> bytes:
 
 def _table(secrets: tuple[SecretStatus, ...]) -> RenderableType:
     return table(
-        ("SECRET", "TYPE", "VERSION", "CREATED", "ENTRIES", "GROUPS"),
+        ("SECRET", "TYPE", "VERSION", "CREATED (UTC)", "ENTRIES", "GROUPS"),
         (
             (
                 each.name,

@@ -149,7 +149,17 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "run the command again" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("argv", [["frobnicate"], ["plan"], ["plan", "dev", "-o", "xml"], ["rollout", "dev", "--nope"]])
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["frobnicate"],
+        ["plan"],
+        ["plan", "dev", "-o", "xml"],
+        ["rollout", "dev", "--nope"],
+        ["rollout", "dev", "--timeout", "-5"],
+        ["disk", "snapshot", "dev", "--timeout", "0"],
+    ],
+)
 def test_a_wrong_command_line_ends_with_usage(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(argv) == ExitCode.USAGE
     assert "--help" in capsys.readouterr().err
