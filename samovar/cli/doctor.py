@@ -25,7 +25,7 @@ CREDENTIALS = "credentials"
 @output_option
 @pass_tool
 def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
-    """Check the programs, the endpoint, the credentials, the folder and its roles.
+    """Check the programs, disk space, the endpoint, the credentials, the folder and its roles.
 
     With ENV also its zones, images and quotas, with the exact increase to request. The exit code is 8 where a check
     fails.
@@ -38,7 +38,8 @@ def doctor(tool: Tool, env: str | None, cloud: str | None, fmt: Format) -> int:
     chosen = cloud or (environment.cloud if environment else CloudKind.LOCAL)
     connect = partial(connect_running, chosen, tool.home, tool.token)
     credentials = _credentials(tool) if chosen != CloudKind.LOCAL else []
-    report = Report((*credentials, *examine(connect, tool.project, environment, local=chosen == CloudKind.LOCAL)))
+    home = tool.home if chosen == CloudKind.LOCAL else None
+    report = Report((*credentials, *examine(connect, tool.project, environment, home)))
     rows = [(each.area, each.state.value, each.message, each.remedy) for each in report.findings]
     show(report, fmt, [table(("AREA", "STATE", "FINDING", "REMEDY"), rows)])
     return ExitCode.OK if report.healthy else ExitCode.UNHEALTHY

@@ -23,9 +23,15 @@ BY_CLIENT = "CLIENT: "
 """The beginning of the details where gRPC's own client refused, such as an answer that is too large."""
 
 
+DISK_FULL = "No space is left on the disk"
+"""How the local cloud refuses a call for which its host has no room."""
+
+
 def _remedy(method: str, status: grpc.StatusCode, details: str) -> str:
     if details.startswith(BY_CLIENT):
         return "this is a limit of the client's own and no quota: ask for less at a time"
+    if DISK_FULL in details:
+        return "make room there, then run the command again: `doctor` shows how much is free"
     if is_throttled(method, status, details):
         return "the cloud refuses so many calls at a time: run the command again later"
     if status is grpc.StatusCode.ALREADY_EXISTS and method.startswith("ServiceAccountService."):
@@ -96,7 +102,8 @@ def is_throttled(method: str, status: grpc.StatusCode, details: str) -> bool:
     A read takes nothing of a quota. That a quota's refusal names a quota or a limit is assumed.
     """
     names_a_quota = any(word in details.lower() for word in ("quota", "limit")) and ACTIVE_OPERATIONS not in details
-    return status is grpc.StatusCode.RESOURCE_EXHAUSTED and (is_read(method) or not names_a_quota)
+    used_up = names_a_quota or DISK_FULL in details
+    return status is grpc.StatusCode.RESOURCE_EXHAUSTED and (is_read(method) or not used_up)
 
 
 def repeat_for(method: str, status: grpc.StatusCode, details: str, *, since_binding: float, unreached: float) -> float:

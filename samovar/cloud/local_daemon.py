@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -19,12 +20,15 @@ from samovar.core.local_clouds import CLAIMS, ENDPOINT_FILE, LOCK_FILE, LOG_FILE
 from samovar.core.paths import cache_dir, require_linux, require_own
 from samovar.core.process import LAST_LINES, run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
+from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for
 
 STOPPED = frozenset("Tt")
 ENDED = frozenset(("", "Z", "X"))
 START_TIMEOUT = 180.0
 STOP_TIMEOUT = 120.0
+LEAST_SPACE = MIB
+"""Bytes without which a daemon cannot start: it writes its store, a backup of it, and a log."""
 SIMULATED = "simulated"
 
 
@@ -153,13 +157,18 @@ def _start(home: Path, *options: str) -> Daemon:
             return daemon
         code = exit_of(pid)
         if code is not None:
-            raise HostError(
-                f"the local cloud's daemon ended with {code} instead of starting{_tail(log)}",
-                remedy=f"full output: {log}",
-            )
+            raise _not_started(home, f"ended with {code} instead of starting{_tail(log)}")
         return Pending(f"pid {pid} runs, no endpoint file yet{_tail(log)}")
 
     return wait_for("the local cloud to answer", probe, timeout=START_TIMEOUT, interval=0.02, ceiling=0.05)
+
+
+def _not_started(home: Path, what: str) -> HostError:
+    """Return the error of a daemon that did not start. On a full disk its log lacks the reason."""
+    if shutil.disk_usage(home).free < LEAST_SPACE:
+        full = f"no space is left on the disk of {home}"
+        return HostError(f"{full}, and the local cloud's daemon {what}", remedy="make room there, and start it again")
+    return HostError(f"the local cloud's daemon {what}", remedy=f"full output: {home / LOG}")
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Rest:
         except OSError as error:
             raise self._failed(method, path, str(error)) from error
         if response.status >= http.INTERNAL_SERVER_ERROR:
-            raise self._failed(method, path, f"{response.status}: {response.text[:500]}")
+            raise self._failed(method, path, f"{response.status}: {response.text[:500].strip()}")
         return response
 
     def json(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Any:  # noqa: ANN401 - its caller says what it is

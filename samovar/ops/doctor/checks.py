@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from samovar.cloud.session import Session
 from samovar.core.errors import SamovarError
@@ -10,7 +11,7 @@ from samovar.deploy.existing import use_images_folder
 from samovar.ops.doctor.capacity import DATA, IMAGES, QUOTAS, ZONES, baked, capacity, families, rows, zones
 from samovar.ops.doctor.finding import Finding, State, failed, ok, run_check
 from samovar.ops.doctor.iam import FOLDER, ROLES, WHO, belonging, folder, identity, roles
-from samovar.ops.doctor.programs import tools
+from samovar.ops.doctor.programs import disk_space, tools
 from samovar.project.environment import Environment
 from samovar.project.project import Project
 
@@ -18,10 +19,13 @@ ENDPOINT = "endpoint"
 
 
 def examine(
-    connect: Callable[[], Session], project: Project, environment: Environment | None, *, local: bool
+    connect: Callable[[], Session], project: Project, environment: Environment | None, home: Path | None
 ) -> Iterator[Finding]:
-    """Yield the findings in a useful order; where `connect` fails, that is one."""
+    """Yield the findings in a useful order; where `connect` fails, that is one. Only a local cloud has a `home`."""
+    local = home is not None
     yield from tools(local=local)
+    if home:
+        yield disk_space(home)
     try:
         session = connect()
     except SamovarError as error:

@@ -1,4 +1,4 @@
-"""Checks the programs of this machine and their versions."""
+"""Checks the programs of this machine and their versions, its kernel, and the room on its disk."""
 
 from __future__ import annotations
 
@@ -22,10 +22,13 @@ from samovar.core.kernel import (
     user_namespaces_unavailable,
 )
 from samovar.core.process import run
+from samovar.core.units import GIB
 from samovar.images.builders.packer.toolchain import find_toolchain
 from samovar.ops.doctor.finding import Finding, State, ok, run_check
 
 AREA = "tools"
+LEAST_SPACE = GIB
+"""Bytes below which an image or two fill the disk of a local cloud."""
 LIBRARIES = ("yandexcloud", "grpcio")
 LOCAL = {
     "systemd-nspawn": "--version",
@@ -65,6 +68,17 @@ def _local() -> Iterator[Finding]:
             yield Finding(AREA, State.FAILURE, f"{program} is not on this machine", "as root: make setup")
         else:
             yield ok(AREA, f"{program} {_version(program, option)}")
+
+
+def disk_space(home: Path) -> Finding:
+    """Return whether the disk of a local cloud's home, which may not be there yet, has room for what is written."""
+    folder = next(each for each in (home, *home.parents) if each.is_dir())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / GIB:.1f} GiB are free on the disk of {home}"
+    if free < LEAST_SPACE:
+        remedy = f"make room there, at least {LEAST_SPACE // GIB} GiB: machines and the cloud itself write to it"
+        return Finding(AREA, State.FAILURE, text, remedy)
+    return ok(AREA, text)
 
 
 def _users() -> Finding:

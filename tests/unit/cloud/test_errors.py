@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from samovar.cloud.errors import BUSY, CONFLICT, PROPAGATION, THROTTLED, CallFailed, repeat_for
+from samovar.localcloud.api.pipeline import NO_SPACE
 
 READ, CHANGE = "/yandex.cloud.compute.v1.InstanceService/List", "/yandex.cloud.compute.v1.InstanceService/Create"
 CODE = grpc.StatusCode
@@ -42,6 +43,13 @@ def test_a_change_that_was_refused_because_of_too_many_calls_is_repeated() -> No
     code = CODE.RESOURCE_EXHAUSTED
     pause = repeat_for(CHANGE, code, "Too many requests", since_binding=math.inf, unreached=1.0)
     assert pause == THROTTLED
+
+
+def test_a_change_for_which_the_host_has_no_room_is_refused_at_once() -> None:
+    """It was repeated for half a minute, as if there had been too many calls, and the remedy was to wait."""
+    pause = repeat_for(CHANGE, CODE.RESOURCE_EXHAUSTED, NO_SPACE, since_binding=math.inf, unreached=1.0)
+    assert pause == 0
+    assert "make room there" in CallFailed("DiskService.Create", CODE.RESOURCE_EXHAUSTED, NO_SPACE).remedy
 
 
 def test_a_taken_name_of_an_account_leads_to_the_clouds_other_folders() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from samovar.cloud import local_daemon
-from samovar.cloud.local_daemon import _runs, is_on_host
+from samovar.cloud.local_daemon import _not_started, _runs, is_on_host
 from samovar.localcloud.home.numbers import claimed
 
 LOOKS = 1500
@@ -78,3 +78,14 @@ def test_a_claim_that_is_released_while_claims_are_read_is_nobodys(
     (tmp_path / "7").symlink_to("nowhere")
     assert not is_on_host(tmp_path / "home")
     assert claimed(tmp_path / "home", tmp_path) is None
+
+
+def test_a_daemon_that_did_not_start_on_a_full_disk_is_reported_with_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log cannot be written then, so its last lines are of another day, or none."""
+    assert "full output" in _not_started(tmp_path, "ended with 1").remedy
+    monkeypatch.setattr(local_daemon, "LEAST_SPACE", 1 << 62)
+    refused = _not_started(tmp_path, "ended with 1")
+    assert refused.message == f"no space is left on the disk of {tmp_path}, and the local cloud's daemon ended with 1"
+    assert "make room there" in refused.remedy

@@ -16,7 +16,7 @@ from samovar.ops.doctor import programs
 from samovar.ops.doctor.capacity import Quota, additional, bake_demand, judge
 from samovar.ops.doctor.finding import Finding, State
 from samovar.ops.doctor.iam import covered
-from samovar.ops.doctor.programs import kernel_limits
+from samovar.ops.doctor.programs import disk_space, kernel_limits
 from tests.support.checkout import PROJECT, ROOT
 from tests.support.checkout import environment as load_environment
 from tests.support.environments import desired_of
@@ -152,3 +152,12 @@ def test_what_the_kernel_lacks_is_a_finding(
     monkeypatch.setattr(programs, asked, lambda: reason)
     actual = find()
     assert (actual.state, actual.message) == (state, message)
+
+
+def test_a_home_without_room_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "state" / "home"
+    assert disk_space(home).state is State.OK, "the home itself is not there yet"
+    monkeypatch.setattr("samovar.ops.doctor.programs.LEAST_SPACE", 1 << 62)
+    found = disk_space(home)
+    assert found.state is State.FAILURE
+    assert f"GiB are free on the disk of {home}" in found.message
