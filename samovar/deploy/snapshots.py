@@ -120,9 +120,7 @@ def find_deletable(session: Session, environment: Environment, name: str) -> Sna
     """Return a snapshot, or a disk that no group has, by its name or id. Raises ConfigError where it is neither."""
     for disk in data_disks(session, environment.name):
         if name in {disk.name, disk.id}:
-            if disk.instance_ids or disk.name in disk_names(environment):
-                remedy = f"only destroy {environment.name} --delete-data deletes it"
-                raise ConfigError(f"{disk.name} is a data disk of a group of {environment.name}", remedy=remedy)
+            _check_unused(environment, disk)
             return disk
     try:
         return find_snapshot(session, environment.name, name)
@@ -130,6 +128,15 @@ def find_deletable(session: Session, environment: Environment, name: str) -> Sna
         message = f"{environment.name} has neither a snapshot nor a data disk {name}"
         remedy = f"`{command_line(f'disk list {environment.name}')}` lists both"
         raise ConfigError(message, remedy=remedy) from error
+
+
+def _check_unused(environment: Environment, disk: Disk) -> None:
+    if disk.name in disk_names(environment):
+        remedy = f"only {command_line(f'destroy {environment.name} --delete-data')} deletes it"
+        raise ConfigError(f"{disk.name} is a data disk of a group of {environment.name}", remedy=remedy)
+    if disk.instance_ids:
+        remedy = f"{command_line(f'rollout {environment.name}')}, which makes the machine without it, and delete it then"
+        raise ConfigError(f"{disk.name} is attached to a machine", remedy=remedy)
 
 
 def disk_names(environment: Environment, group: str | None = None) -> list[str]:

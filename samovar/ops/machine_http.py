@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
@@ -63,7 +64,7 @@ class MachineHttp:
         try:
             yield
         except RequestRefused as error:
-            raise CloudError(f"{where}: {error.message}") from error
+            raise CloudError(f"{where}: {_reason(error.message)}") from error
         except (CloudError, ProcessFailed) as error:
             if isinstance(error, ProcessFailed) and error.returncode == HTTP_ERROR:
                 raise CloudError(f"{where} answers with an error, which curl has told") from error
@@ -90,3 +91,10 @@ class MachineHttp:
         return shlex.join(
             ["curl", "--silent", "--show-error", "--fail-with-body", "--no-buffer", *bound, *headers, url]
         )
+
+
+def _reason(answer: str) -> str:
+    """Return what a server says that is wrong: the `error` of an answer in JSON, as Prometheus sends it."""
+    with suppress(ValueError, KeyError, TypeError):
+        return str(json.loads(answer)["error"])
+    return answer

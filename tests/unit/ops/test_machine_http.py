@@ -61,8 +61,9 @@ def test_a_server_that_does_not_answer_is_named_with_its_port_and_commands_for_m
 
 def test_the_answer_to_a_wrong_request_is_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_http, "find_machine", lambda *_: SimpleNamespace(id="a"))
-    with pytest.raises(CloudError, match=r"^Prometheus of watch-1: parse error"):
-        failing(RequestRefused("parse error")).text("/api/v1/query", {"query": "up{"})
+    for answer in ("parse error", '{"status":"error","errorType":"bad_data","error":"parse error"}'):
+        with pytest.raises(CloudError, match=r"^Prometheus of watch-1: parse error$"):
+            failing(RequestRefused(answer)).text("/api/v1/query", {"query": "up{"})
 
 
 @pytest.mark.parametrize(("code", "words"), [(7, "does not answer at port 9090"), (22, "answers with an error")])
