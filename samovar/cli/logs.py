@@ -53,6 +53,8 @@ def logs(
     if console or environment.monitoring is None:
         machine = _one_machine(environment, name, console=console)
         _show_console(tool.session_of(environment), environment, machine)
+        if unit or follow:
+            stderr_reporter().info("--unit and --follow are for journals: a serial console is shown as it is now")
         if not console:
             stderr_reporter().info(f"this is the serial console; what applications print is in the journals: {COLLECT}")
         return

@@ -168,7 +168,7 @@ def _not_started(home: Path, what: str) -> HostError:
     if shutil.disk_usage(home).free < LEAST_SPACE:
         full = f"no space is left on the disk of {home}"
         return HostError(f"{full}, and the local cloud's daemon {what}", remedy="make room there, and start it again")
-    return HostError(f"the local cloud's daemon {what}", remedy=f"full output: {home / LOG}")
+    return HostError(f"the local cloud's daemon {what}", remedy=f"full output: {home / LOG_FILE}")
 
 
 @contextmanager

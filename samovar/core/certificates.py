@@ -49,7 +49,8 @@ def check_pair(cert: bytes, key: bytes) -> None:
         private = serialization.load_pem_private_key(key, password=None)
     except (ValueError, TypeError) as error:
         raise ConfigError(
-            f"no certificate and key in PEM: {error}", remedy="give the certificate first, and a key without a password"
+            f"no certificate and key in PEM: {error}",
+            remedy="give the certificate itself before its chain, and a key without a password",
         ) from error
     if private.public_key() != public:
         raise ConfigError("the key is not that of the certificate", remedy="give the two that belong together")

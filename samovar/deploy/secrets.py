@@ -155,7 +155,8 @@ def _check_kind(environment: Environment, name: str, former: str) -> None:
 def _check_entries(environment: Environment, name: str, kind: SecretKind, entries: Mapping[str, bytes]) -> None:
     where = f"secret {name} of {environment.name}"
     if kind is SecretKind.PASSWORD:
-        remedy = f"{command_line(f'secret rotate {environment.name} {name}')}, or make it `provided`"
+        rotation = command_line(f"secret rotate {environment.name} {name}")
+        remedy = f"{rotation}; a value of your own is that of another secret, of the kind `provided`"
         raise ConfigError(f"{where} is a password, which Lockbox makes up", remedy=remedy)
     if kind is SecretKind.CERTIFICATE and entries.keys() != CERTIFICATE_ENTRIES:
         raise ConfigError(f"{where} is a certificate", remedy="give --entry cert=FILE and --entry key=FILE, in PEM")

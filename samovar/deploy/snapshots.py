@@ -135,7 +135,7 @@ def _check_unused(environment: Environment, disk: Disk) -> None:
         remedy = f"only {command_line(f'destroy {environment.name} --delete-data')} deletes it"
         raise ConfigError(f"{disk.name} is a data disk of a group of {environment.name}", remedy=remedy)
     if disk.instance_ids:
-        remedy = f"{command_line(f'rollout {environment.name}')}, which makes the machine without it, and delete it then"
+        remedy = f"{command_line(f'rollout {environment.name}')}, after which no machine has it"
         raise ConfigError(f"{disk.name} is attached to a machine", remedy=remedy)
 
 

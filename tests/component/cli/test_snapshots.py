@@ -91,7 +91,7 @@ def test_a_restore_replaces_the_present_rows_with_those_of_the_snapshot(service:
     assert change.reason.endswith("-> data=dev-postgres-data; machines are replaced one at a time")
     with pytest.raises(ConfigError, match="is attached to a machine") as refused:
         find_deletable(service.session, dev, former)
-    assert refused.value.remedy.startswith("samovar rollout dev, which makes the machine without it")
+    assert refused.value.remedy == "samovar rollout dev, after which no machine has it"
     service.roll_out(dev)
     wait_until_attached(service, restored)
     assert service.plan(dev).all_steps == ()

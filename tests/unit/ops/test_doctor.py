@@ -158,6 +158,6 @@ def test_a_home_without_room_is_a_failure(tmp_path: Path, monkeypatch: pytest.Mo
     home = tmp_path / "state" / "home"
     assert disk_space(home).state is State.OK, "the home itself is not there yet"
     monkeypatch.setattr("samovar.ops.doctor.programs.LEAST_SPACE", 1 << 62)
-    found = disk_space(home)
-    assert found.state is State.FAILURE
-    assert f"GiB are free on the disk of {home}" in found.message
+    finding = disk_space(home)
+    assert finding.state is State.FAILURE
+    assert f"GiB are free on the disk of {home}" in finding.message
