@@ -136,6 +136,7 @@ def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
                 type=kind.value,
                 readers=tuple(sorted(readers)),
                 addresses=tuple(sorted(addresses)) if certificate else (),
+                certified=tuple(sorted(addresses)) if certificate else (),
                 domain=(environment.domain or "") if certificate else "",
             ),
         )

@@ -39,12 +39,20 @@ CLOCK_SKEW = timedelta(days=7)
 """By how much the clocks of clients may be behind, and ours ahead."""
 SELF_SIGNED = "self-signed"
 """The first word in the description of a certificate's version that the tool made; any other one is the operator's."""
+FOR = "for="
+"""What stands there before the names of the addresses that the certificate is for."""
+LONGEST_DESCRIPTION = 256
+
+
+CERTIFIED_FIELDS = ("domain", "certified")
+"""The fields of which a certificate that the tool made is made anew."""
 
 
 @dataclass(frozen=True)
 class Secret(Protectable):
     """A secret and the accounts that may read it. A certificate is for `addresses` and `domain`.
 
+    `certified` are the names of the addresses that a certificate is for, none where its version does not tell.
     `replaced`: the operator put another certificate in its place, for whatever names. `empty`: it has no
     value yet, for the operator has to provide it.
     """
@@ -58,11 +66,13 @@ class Secret(Protectable):
     readers: tuple[str, ...]
     addresses: tuple[str, ...] = ()
     domain: str = ""
+    certified: tuple[str, ...] = ()
     replaced: bool = False
     empty: bool = False
 
     def differing(self, other: Spec) -> tuple[str, ...]:
-        return tuple(name for name in super().differing(other) if not (self.replaced and name == "domain"))
+        ignored = CERTIFIED_FIELDS if self.replaced else () if self.certified else ("certified",)
+        return tuple(name for name in super().differing(other) if name not in ignored)
 
     def refs(self) -> Iterator[Ref]:
         yield from (Ref(Kind.SERVICE_ACCOUNT, name) for name in self.readers)
@@ -86,11 +96,12 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
 
     def read(self, secret: SecretWithReaders, index: IdIndex) -> Secret:
         type_ = secret_type(secret.message)
-        origin, _, domain = secret.message.current_version.description.partition(" ")
+        origin, domain, certified = _read_description(secret.message.current_version.description)
         return Secret(
             type=type_,
             readers=tuple(sorted(map(index.name_of, secret.readers))),
-            domain=domain if origin == SELF_SIGNED else "",
+            domain=domain,
+            certified=certified,
             replaced=type_ == CERTIFICATE and origin != SELF_SIGNED,
             empty=not secret.message.HasField("current_version"),
             deletion_protection=secret.message.deletion_protection,
@@ -114,10 +125,10 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
     def update(
         self, context: Context, existing: Existing[Secret], desired: Resource[Secret], fields: tuple[str, ...]
     ) -> Started:
-        """Start the change. A certificate for another domain is a new version, which the machines fetch themselves."""
+        """Start the change. A certificate for other names is a new version, which the machines fetch themselves."""
         if "deletion_protection" in fields:
             protect_secret(context, existing, on=desired.spec.deletion_protection)
-        if "domain" in fields:
+        if {*CERTIFIED_FIELDS} & {*fields}:
             _add_certificate(context, existing, desired.spec)
         return Started(existing.id, set_readers(context, existing.id, desired.spec.readers))
 
@@ -201,7 +212,20 @@ def _add_certificate(context: Context, existing: Existing[Secret], spec: Secret)
 
 
 def _version_description(spec: Secret) -> str:
-    return f"{SELF_SIGNED} {spec.domain}".rstrip()
+    """Return what a certificate is for; without its addresses where these are too many for a description."""
+    words = [SELF_SIGNED, *filter(None, [spec.domain])]
+    text = " ".join([*words, f"{FOR}{','.join(spec.certified)}"])
+    return text if len(text) <= LONGEST_DESCRIPTION else " ".join(words)
+
+
+def _read_description(text: str) -> tuple[str, str, tuple[str, ...]]:
+    """Return the first word, and the domain and the names of the addresses of a certificate that the tool made."""
+    origin, *words = text.split() or [""]
+    if origin != SELF_SIGNED:
+        return origin, "", ()
+    domain = next((word for word in words if not word.startswith(FOR)), "")
+    certified = next((word.removeprefix(FOR) for word in words if word.startswith(FOR)), "")
+    return origin, domain, tuple(filter(None, certified.split(",")))
 
 
 def _certificate(context: Context, spec: Secret) -> list[rpc.PayloadEntryChange]:
