@@ -24,7 +24,7 @@ class ExitCode(IntEnum):
     OK = 0, "the command succeeded"
     FAILURE = 1, "an unexpected error; run again with --debug and report it"
     USAGE = 2, "the command line is wrong"
-    CONFIG = 3, "a file of yours is wrong: an environment, an image, credentials"
+    CONFIG = 3, "a file of yours is wrong (an environment, an image, credentials), or nothing has a name that you gave"
     CLOUD = 4, "the cloud refused or failed a call, or an operation ended with an error"
     TIMEOUT = 5, "a deadline passed; the message names the last state"
     PROCESS = 6, "a process failed, such as a step of a bake; the message holds its last lines and the log's path"
