@@ -37,7 +37,7 @@ def test_options_of_journals_are_not_ignored_in_silence_where_a_console_is_shown
     monkeypatch.setattr(Tool, "environment", lambda *_: environment("dev"))
     monkeypatch.setattr(Tool, "session_of", lambda *_: SimpleNamespace())
     monkeypatch.setattr("samovar.deploy.machines.find_machine", lambda *_: SimpleNamespace(id="a"))
-    monkeypatch.setattr("samovar.deploy.machines.read_console", lambda *_: "a line\n")
+    monkeypatch.setattr("samovar.deploy.console.read_console", lambda *_: "a line\n")
     shown = CliRunner().invoke(logs, ["dev", "nginx-1", *options], obj=Tool(tmp_path))
     assert (shown.exit_code, shown.stdout) == (0, "a line\n")
     assert "--unit and --follow are for journals" in shown.stderr
