@@ -46,6 +46,11 @@ class Secrets(Repository[Secret]):
         versions = [refreshed(self.store, version) for version in self.store.all(Version, scope=secret_id)]
         return sorted(versions, key=lambda version: version.created_at.ToNanoseconds(), reverse=True)
 
+    def _later_than_all(self, secret_id: str) -> int:
+        """Return now in nanoseconds, or just after the newest version where the clock was set back since."""
+        dates = (version.created_at.ToNanoseconds() for version in self.store.all(Version, scope=secret_id))
+        return max(int(clock.now() * 1e9), max(dates, default=0) + 1)
+
     def choose_current(self, secret: Secret) -> None:
         """Make the newest version that is not to be destroyed the current one; there may be none."""
         active = [version for version in self.versions(secret.id) if version.status == Version.ACTIVE]
@@ -61,7 +66,7 @@ class Secrets(Repository[Secret]):
         payload = _changed(base, changes)
         version = Version(id=new_id(ID_PREFIX), secret_id=secret.id, description=description)
         version.status = Version.ACTIVE
-        clock.set_now(version.created_at)
+        version.created_at.FromNanoseconds(self._later_than_all(secret.id))
         if secret.HasField("password_payload_specification"):
             specification = secret.password_payload_specification
             copy_field(secret, version, "password_payload_specification")
