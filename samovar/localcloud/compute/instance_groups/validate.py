@@ -21,6 +21,7 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.images.standard_images import FOLDER as PUBLIC_IMAGES
 from samovar.localcloud.compute.instance_groups.model import initial_size, is_autoscaled, largest_size
 from samovar.localcloud.compute.instances.model import check_size
+from samovar.localcloud.compute.zones.model import check_disk_type
 from samovar.localcloud.iam.authorization import AccessBindings
 from samovar.localcloud.iam.model import may_use
 from samovar.localcloud.resources.model import require
@@ -63,13 +64,15 @@ def _check_scale(group: InstanceGroup) -> None:
 def _check_disks(group: InstanceGroup) -> None:
     """Refuse a disk that is both an existing one and a new one, or neither: the protos call them alternatives.
 
-    The text is assumed.
+    The text is assumed. A type may be a variable.
     """
     template = group.instance_template
     for number, spec in enumerate((template.boot_disk_spec, *template.secondary_disk_specs)):
         if bool(spec.disk_id) == spec.HasField("disk_spec"):
             field = f"secondary_disk_specs[{number - 1}]" if number else "boot_disk_spec"
             raise invalid("a disk has either disk_spec or disk_id", f"instance_template.{field}")
+        if spec.disk_spec.type_id and "{" not in spec.disk_spec.type_id:
+            check_disk_type(spec.disk_spec.type_id, spec.disk_spec.size)
 
 
 def _check_source(store: Store, group: InstanceGroup) -> None:

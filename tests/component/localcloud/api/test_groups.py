@@ -148,6 +148,14 @@ def test_a_disk_is_either_an_existing_one_or_a_new_one(groups: Groups) -> None:
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_a_group_with_disks_of_an_unknown_type_is_refused(groups: Groups) -> None:
+    template = groups.template()
+    template.boot_disk_spec.disk_spec.type_id = "network-fast"
+    with pytest.raises(grpc.RpcError, match="DiskType network-fast not found") as refused:
+        groups.create(size=1, template=template)
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 def test_a_killed_daemon_continues_with_the_group(tmp_path: Path) -> None:
     """A new run of the cloud on the same home finishes what the last one began."""
     home = tmp_path / "home"
