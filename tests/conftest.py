@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 import samovar  # noqa: F401 - before gRPC, which it sets up
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from tests.support import failure_logs
 
 FOLDERS = ("e2e", "component", "lint", "unit")

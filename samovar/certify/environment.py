@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from samovar.cloud.labels import IMAGE, of_environment
-from samovar.core.units import DEFAULT_ZONE, GIB
+from samovar.core.constants import DEFAULT_ZONE, GIB
 from samovar.deploy.desired import desired
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired

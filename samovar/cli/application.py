@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 import rich_click as click
 
+from samovar.core.constants import MAX_PORT
 from samovar.core.errors import ConfigError
 from samovar.core.output import stderr_reporter
-from samovar.core.units import MAX_PORT
 
 if TYPE_CHECKING:
     from samovar.project.application import Format

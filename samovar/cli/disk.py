@@ -9,9 +9,9 @@ import rich_click as click
 from samovar.cli.confirm import agree
 from samovar.cli.context import Tool, pass_tool
 from samovar.cli.options import Duration, environment_argument, output_option, yes_option
+from samovar.core.constants import GIB, MIB
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
-from samovar.core.units import GIB, MIB
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

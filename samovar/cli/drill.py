@@ -14,9 +14,9 @@ from samovar.cli.drill_tables import show_catalogue, show_report, show_reports
 from samovar.cli.load import ProfileName, planned
 from samovar.cli.options import Duration, environment_argument, examples, output_option, yes_option
 from samovar.core.cloud_kind import CloudKind
+from samovar.core.constants import MAX_RATE
 from samovar.core.errors import ExitCode, SamovarError
 from samovar.core.output import Format, stderr_reporter
-from samovar.core.units import MAX_RATE
 
 if TYPE_CHECKING:
     from samovar.cloud.session import Session

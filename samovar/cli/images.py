@@ -11,8 +11,8 @@ from samovar.cli.confirm import agree
 from samovar.cli.context import Tool, pass_tool
 from samovar.cli.options import cloud_option, output_option, yes_option
 from samovar.core.cloud_kind import CloudKind
+from samovar.core.constants import MIB
 from samovar.core.output import Format, date_time, show, stderr_reporter, table
-from samovar.core.units import MIB
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

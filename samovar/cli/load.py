@@ -10,9 +10,9 @@ import rich_click as click
 
 from samovar.cli.context import Tool, pass_tool
 from samovar.cli.options import Duration, environment_argument, output_option
+from samovar.core.constants import MAX_RATE
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.core.output import Format, show, stderr_reporter, table
-from samovar.core.units import MAX_RATE
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from samovar.core.constants import DEFAULT_ZONE
 from samovar.core.errors import ConfigError
-from samovar.core.units import DEFAULT_ZONE
 
 
 @dataclass(frozen=True)

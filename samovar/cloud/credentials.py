@@ -15,9 +15,9 @@ from typing import TypedDict
 
 from samovar.cloud.connection import Access, named
 from samovar.core import http
+from samovar.core.constants import DEFAULT_ZONE
 from samovar.core.errors import CloudError, ConfigError, shown_lines
 from samovar.core.json_types import JsonObject, mapping_of
-from samovar.core.units import DEFAULT_ZONE
 from samovar.core.yaml_file import load_plain
 
 YANDEX = "api.cloud.yandex.net"

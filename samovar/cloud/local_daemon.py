@@ -14,13 +14,13 @@ from pathlib import Path
 from samovar.cloud.connection import Access
 from samovar.cloud.local_admin import MachineStatus
 from samovar.core import proc
+from samovar.core.constants import MIB
 from samovar.core.errors import HostError, shown_lines
 from samovar.core.files import exclusive
 from samovar.core.local_clouds import CLAIMS, ENDPOINT_FILE, LOCK_FILE, LOG_FILE, SIMULATION_FILE, Endpoint, read_claims
 from samovar.core.paths import cache_dir, require_linux, require_own
 from samovar.core.process import LAST_LINES, run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
-from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for
 
 STOPPED = frozenset("Tt")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 
 from samovar.cloud.labels import GROUP, is_of
 from samovar.cloud.session import Session
+from samovar.core.constants import GIB
 from samovar.core.errors import ConfigError, command_line
-from samovar.core.units import GIB
 from samovar.deploy.machines import list_instances
 from samovar.deploy.plan import Action, Plan
 from samovar.deploy.resources.disk import Disk

@@ -28,10 +28,10 @@ from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGro
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import MANAGED_BY, SAMOVAR
 from samovar.cloud.session import Session
+from samovar.core.constants import REGION
 from samovar.core.errors import CloudError, ExitCode, SamovarError
 from samovar.core.output import date_time, stderr_reporter
 from samovar.core.proc import has_ended, process_identity
-from samovar.core.units import REGION
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.lease import Lease
 

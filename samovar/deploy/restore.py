@@ -20,9 +20,9 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
 from samovar.cloud.labels import GROUP
 from samovar.cloud.session import Session
+from samovar.core.constants import GIB
 from samovar.core.errors import CloudError, ConfigError
 from samovar.core.output import Reporter
-from samovar.core.units import GIB
 from samovar.core.waiting import Pending, wait_for
 from samovar.deploy.resources.disk import (
     device_of,

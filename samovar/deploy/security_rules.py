@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
-from samovar.core.units import ANY_IPV4, SSH_PORT
+from samovar.core.constants import ANY_IPV4, SSH_PORT
 from samovar.deploy.monitoring import monitoring_rules
 from samovar.deploy.resources.resource import group_resource_name
 from samovar.deploy.resources.security_group import HEALTH_CHECKS, ICMP, SELF, UDP, Rule

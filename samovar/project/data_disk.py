@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from samovar.core.constants import GIB
 from samovar.core.cron import check_cron
-from samovar.core.units import GIB
 from samovar.core.validation import FieldError
 from samovar.project.fields import DiskSize, Owner, Strict
 from samovar.project.machine import DiskType

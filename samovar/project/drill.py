@@ -12,8 +12,8 @@ from typing import Annotated, Self
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from samovar.core.constants import MAX_RATE
 from samovar.core.paths import LIBRARY
-from samovar.core.units import MAX_RATE
 from samovar.project.fault import BY_THE_API, ENDS_BY_ITSELF, MEANINGS, NEEDS, FaultKind
 from samovar.project.fields import Strict
 from samovar.project.load_profile import PLACEHOLDER, Request, Scalar

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from samovar.core.units import GIB, MAX_PORT, MIB
+from samovar.core.constants import GIB, MAX_PORT, MIB
 from samovar.core.validation import shown
 
 

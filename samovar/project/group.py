@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from samovar.core.units import ANY_IPV4, SSH_PORT
+from samovar.core.constants import ANY_IPV4, SSH_PORT
 from samovar.core.validation import FieldError
 from samovar.project.autoscale import Autoscale
 from samovar.project.balancer import Balancer, Health

@@ -14,8 +14,8 @@ from typing import Annotated, Self, TypeVar
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from samovar.core.constants import MAX_RATE
 from samovar.core.paths import LIBRARY
-from samovar.core.units import MAX_RATE
 from samovar.project.fields import Strict
 from samovar.project.named_file import file_names, load_named
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
+from samovar.core.constants import MIB
 from samovar.core.output import PlainReporter
-from samovar.core.units import MIB
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine
 from tests.bench.figure import Figure, seconds

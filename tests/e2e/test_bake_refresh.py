@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from samovar.core.constants import MIB
 from samovar.core.paths import cache_dir
-from samovar.core.units import MIB
 from samovar.images.definition import digests
 from samovar.images.load import load_images
 from samovar.images.store import default_store

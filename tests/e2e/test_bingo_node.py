@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from images.bingo.stub.identity import log_folder, port
+from samovar.core.constants import MIB
 from samovar.core.output import PlainReporter
-from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import Machine

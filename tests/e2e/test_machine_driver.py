@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from samovar.core.constants import GIB, MIB
 from samovar.core.errors import HostError, ProcessFailed
 from samovar.core.process import run, run_async
-from samovar.core.units import GIB, MIB
 from samovar.core.waiting import Pending, wait_for, wait_for_async
 from samovar.localcloud.machines import console
 from samovar.localcloud.machines.model import Observed

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from images.bingo.stub.identity import log_folder, port
+from samovar.core.constants import GIB, MIB
 from samovar.core.output import PlainReporter
 from samovar.core.process import run
-from samovar.core.units import GIB, MIB
 from samovar.images.builders.local import bake_local
 from samovar.localcloud.machines.model import DataDisk, Machine
 from tests.support.checkout import PROJECT, ROOT

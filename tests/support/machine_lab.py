@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from samovar.core.constants import GIB, MIB
 from samovar.core.errors import ProcessFailed
 from samovar.core.process import run
-from samovar.core.units import GIB, MIB
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.machines.driver import NspawnDriver
 from samovar.localcloud.machines.model import DataDisk, Machine

@@ -16,7 +16,7 @@ from yandex.cloud.vpc.v1.route_table_pb2 import StaticRoute
 from yandex.cloud.vpc.v1.route_table_service_pb2_grpc import RouteTableServiceStub
 
 from samovar.cloud.session import Session
-from samovar.core.units import ANY_IPV4
+from samovar.core.constants import ANY_IPV4
 from samovar.deploy.resources.handler import Context, Handler, IdIndex, Started, started
 from samovar.deploy.resources.resource import Existing, Kind, Ref, Resource, Spec
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from samovar.core.constants import GIB, MIB
 from samovar.core.files import PRIVATE, sync_folder
-from samovar.core.units import GIB, MIB
 from samovar.localcloud.store.store import is_full
 
 if TYPE_CHECKING:

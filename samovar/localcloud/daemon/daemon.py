@@ -16,11 +16,11 @@ from functools import partial
 
 import structlog
 
+from samovar.core.constants import DEFAULT_ZONE
 from samovar.core.errors import ExitCode, SamovarError, WaitTimeout, command_line
 from samovar.core.files import exclusive
 from samovar.core.json_types import JsonObject
 from samovar.core.local_clouds import LOCK_FILE, Endpoint
-from samovar.core.units import DEFAULT_ZONE
 from samovar.localcloud.api.admin import admin_routes
 from samovar.localcloud.api.grpc_server import GrpcConnections, serve_grpc
 from samovar.localcloud.api.pki import Pki, ensure_pki

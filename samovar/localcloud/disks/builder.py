@@ -20,11 +20,11 @@ import structlog
 
 from samovar.core.apt_mirrors import LISTED, host_release, sources
 from samovar.core.cache import keep_used, mark_used
+from samovar.core.constants import GIB
 from samovar.core.errors import HostError
 from samovar.core.files import bytes_written, move_into_place, sync_file
 from samovar.core.paths import cache_dir
 from samovar.core.process import IN_NAMESPACES, run_async
-from samovar.core.units import GIB
 from samovar.localcloud.disks.freeze import Freeze
 from samovar.localcloud.disks.sparse import refresh
 

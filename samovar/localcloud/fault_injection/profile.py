@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, get_type_hints
 
+from samovar.core.constants import MIB
 from samovar.core.errors import ConfigError, command_line
 from samovar.core.files import write_private
-from samovar.core.units import MIB
 from samovar.localcloud.home.home import Home
 
 ASSUMED = "assumed"

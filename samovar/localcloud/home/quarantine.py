@@ -17,9 +17,9 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
+from samovar.core.constants import GIB, MIB
 from samovar.core.errors import HostError
 from samovar.core.files import bytes_written, sync_folder
-from samovar.core.units import GIB, MIB
 from samovar.localcloud import clock
 from samovar.localcloud.home.backups import Backups
 from samovar.localcloud.home.home import Home

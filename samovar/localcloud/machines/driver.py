@@ -17,9 +17,9 @@ from contextlib import AbstractAsyncContextManager, ExitStack, suppress
 from pathlib import Path
 
 from samovar.core import kernel
+from samovar.core.constants import MIB
 from samovar.core.errors import HostError, ProcessFailed, WaitTimeout
 from samovar.core.process import run_async
-from samovar.core.units import MIB
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.disks import freeze
 from samovar.localcloud.disks.loop_devices import attached

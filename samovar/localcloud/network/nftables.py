@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
-from samovar.core.units import ANY_IPV4
+from samovar.core.constants import ANY_IPV4
 from samovar.localcloud.network.model import Direction, Forward, Mirror, Network, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import (
     API,

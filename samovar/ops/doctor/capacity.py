@@ -13,7 +13,7 @@ from yandex.cloud.quotamanager.v1.quota_limit_service_pb2_grpc import QuotaLimit
 from yandex.cloud.quotamanager.v1.resource_pb2 import Resource
 
 from samovar.cloud.session import Session
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from samovar.deploy.disk_sizes import check_boot_disks
 from samovar.deploy.existing import used_refs
 from samovar.deploy.observe import observe

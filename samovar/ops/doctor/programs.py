@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from samovar.core.constants import GIB
 from samovar.core.errors import SamovarError
 from samovar.core.kernel import (
     BRIDGE_PORTS,
@@ -22,7 +23,6 @@ from samovar.core.kernel import (
     user_namespaces_unavailable,
 )
 from samovar.core.process import run
-from samovar.core.units import GIB
 from samovar.images.builders.packer.toolchain import find_toolchain
 from samovar.ops.doctor.finding import Finding, State, ok, run_check
 

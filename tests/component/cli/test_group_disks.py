@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from samovar.core.constants import GIB
 from samovar.core.errors import ConfigError
 from samovar.core.output import PlainReporter
-from samovar.core.units import GIB
 from samovar.deploy.disk_sizes import check_disk_sizes
 from samovar.deploy.machines import list_instances
 from samovar.deploy.plan import Action

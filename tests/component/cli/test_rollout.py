@@ -41,7 +41,6 @@ from samovar.deploy.plan import Action, destruction
 from samovar.deploy.preconditions import (
     Protected,
     check_deletions,
-    check_disk_zones,
     check_free,
     check_metrics,
     check_zones,
@@ -101,16 +100,6 @@ def test_a_role_has_an_account_with_no_right_in_the_folder(service: Service, dev
     bindings = service.session.client(FolderServiceStub).ListAccessBindings(request).access_bindings
     of_tool = {(binding.role_id, binding.subject.id) for binding in bindings if binding.subject.id in ids.values()}
     assert of_tool == {(role, ids[Ref(Kind.SERVICE_ACCOUNT, "dev-groups")]) for role in (*GROUP_ROLES, PUBLIC_ROLE)}
-
-
-def test_a_group_cannot_leave_the_zone_of_its_data_disk(service: Service, dev: Environment) -> None:
-    service.roll_out(dev)
-    moved = changed(dev, zones=("ru-central1-b", "ru-central1-a"))
-    text = "zones: disk dev-postgres-data of group postgres is in ru-central1-a, and the first zone is ru-central1-b"
-    with pytest.raises(ConfigError, match=text) as caught:
-        check_disk_zones(moved, desired_of(moved, service.names, API), service.observed(moved))
-    assert "write ru-central1-a first in zones" in caught.value.remedy
-    check_disk_zones(dev, desired_of(dev, service.names, API), service.observed(dev))
 
 
 def test_a_zone_that_is_not_up_is_refused_before_anything_is_created(service: Service, dev: Environment) -> None:

@@ -37,7 +37,7 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from yandexcloud._sdk import SDK  # the package itself does not export it to type checkers
 from yandexcloud.operations import OperationError, OperationResult
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from tests.support.tool import Cli
 
 ZONE = "ru-central1-a"

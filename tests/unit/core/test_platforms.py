@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from samovar.core.constants import GIB
 from samovar.core.platforms import PLATFORMS, size_problem
-from samovar.core.units import GIB
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from contextlib import nullcontext
 
 import pytest
 
+from samovar.core.constants import GIB
 from samovar.core.errors import CloudError, ConfigError, ExitCode
-from samovar.core.units import GIB
 from samovar.deploy.disk_sizes import check_boot_disks
 from samovar.deploy.resources.resource import Existing, Observed
 from samovar.deploy.resources.seed_record import SeedRecord

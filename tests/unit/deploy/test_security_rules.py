@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import HealthCheckSpec
 from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck as BalancerCheck
 
-from samovar.core.units import ANY_IPV4
+from samovar.core.constants import ANY_IPV4
 from samovar.deploy.group_metadata import machine_metadata
 from samovar.deploy.plan import plan, stages
 from samovar.deploy.resources.health_check import HealthCheck, build_health_check, read_health_check

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from samovar.core.constants import GIB
 from samovar.core.kernel import INOTIFY
-from samovar.core.units import GIB
 from samovar.deploy.resources.registry import quota_demand
 from samovar.deploy.resources.resource import Desired
 from samovar.images.load import load_images

@@ -25,9 +25,9 @@ from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 from samovar.cloud.errors import CallFailed, OperationFailed
 from samovar.cloud.labels import BAKE, is_ours, of_bake
 from samovar.cloud.session import Session
+from samovar.core.constants import ANY_IPV4, SSH_PORT
 from samovar.core.errors import SamovarError
 from samovar.core.output import Reporter
-from samovar.core.units import ANY_IPV4, SSH_PORT
 from samovar.images.builders.packer.cleanup import any_bake
 
 RequestT = TypeVar("RequestT", bound=Message)

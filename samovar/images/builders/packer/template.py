@@ -21,9 +21,9 @@ from samovar.cloud.connection import Access
 from samovar.cloud.errors import CallFailed
 from samovar.cloud.labels import of_image
 from samovar.cloud.session import Session
+from samovar.core.constants import GIB
 from samovar.core.paths import PACKAGE
 from samovar.core.templates import load_text
-from samovar.core.units import GIB
 from samovar.images.bake_input import scripts_of, write_spec
 from samovar.images.definition import SHORT, ImageDefinition, Images, digests, family, image_name
 from samovar.images.publish import published

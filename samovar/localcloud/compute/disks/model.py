@@ -15,7 +15,7 @@ from yandex.cloud.compute.v1.image_pb2 import Image
 from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
 from samovar.localcloud.compute.zones.model import check_disk_type, check_zone
 from samovar.localcloud.home.home import Home

@@ -7,7 +7,7 @@ from yandex.cloud.compute.v1.filesystem_pb2 import Filesystem
 from yandex.cloud.compute.v1.instance_pb2 import AttachedFilesystem, Instance
 from yandex.cloud.compute.v1.instance_service_pb2 import AttachedFilesystemSpec
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from samovar.localcloud.api.errors import invalid, not_found, precondition, unimplemented
 from samovar.localcloud.compute.disks.model import DEFAULT_BLOCK, HDD
 from samovar.localcloud.compute.zones.model import check_zone

@@ -13,7 +13,7 @@ from hashlib import blake2s
 
 from yandex.cloud.compute.v1.image_pb2 import Image, Os
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from samovar.localcloud import clock
 from samovar.localcloud.store.ids import LENGTH, derived_id
 from samovar.localcloud.store.store import Store

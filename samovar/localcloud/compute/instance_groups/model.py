@@ -19,7 +19,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
 )
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 
-from samovar.core.units import REGION
+from samovar.core.constants import REGION
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.compute.instance_groups.state import Goal, TemplateHash
 from samovar.localcloud.load_balancer.network_load_balancers.model import fill_check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from samovar.core.units import REGION
+from samovar.core.constants import REGION
 from samovar.localcloud.api.errors import invalid
 
 HOSTNAME_LABEL = r"[a-z]([-_a-z0-9]{0,61}[a-z0-9])?"

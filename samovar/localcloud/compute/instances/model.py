@@ -13,8 +13,8 @@ from yandex.cloud.compute.v1.instance_pb2 import (
 )
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ResourcesSpec as GroupResourcesSpec
 
+from samovar.core.constants import GIB, REGION
 from samovar.core.platforms import size_problem
-from samovar.core.units import GIB, REGION
 from samovar.localcloud.api.errors import Refused, invalid, precondition
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import Filesystems

@@ -9,8 +9,8 @@ from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest
 
+from samovar.core.constants import GIB
 from samovar.core.files import bytes_written
-from samovar.core.units import GIB
 from samovar.localcloud.api.errors import precondition
 from samovar.localcloud.compute.disks.model import BOOT, is_layered
 from samovar.localcloud.home.home import Home

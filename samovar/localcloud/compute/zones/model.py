@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samovar.core.units import REGION
+from samovar.core.constants import REGION
 from samovar.localcloud.api.errors import invalid, not_found
 
 ZONES = tuple(f"{REGION}-{letter}" for letter in "abd")

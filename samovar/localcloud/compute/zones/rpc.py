@@ -8,7 +8,7 @@ from yandex.cloud.compute.v1 import zone_service_pb2 as zones
 from yandex.cloud.compute.v1.disk_type_pb2 import DiskType
 from yandex.cloud.compute.v1.zone_pb2 import Zone
 
-from samovar.core.units import REGION
+from samovar.core.constants import REGION
 from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.zones.model import DISK_TYPES, ZONES, check_zone

@@ -10,7 +10,7 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBa
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.core.units import REGION
+from samovar.core.constants import REGION
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.network_load_balancers.model import LoadBalancers, attachment

@@ -6,7 +6,7 @@ from yandex.cloud.loadbalancer.v1 import target_group_service_pb2 as rpc
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.operation.operation_pb2 import Operation
 
-from samovar.core.units import REGION
+from samovar.core.constants import REGION
 from samovar.localcloud.api.errors import not_found, precondition
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.target_groups.model import (

@@ -18,7 +18,7 @@ from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup as VpcSecurityG
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroupRule
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet as VpcSubnet
 
-from samovar.core.units import ANY_IPV4
+from samovar.core.constants import ANY_IPV4
 from samovar.localcloud.load_balancer.network_load_balancers.controller import health_check
 from samovar.localcloud.network.model import Direction, Forward, Network, Nic, Rule, SecurityGroup, Subnet, Transport
 from samovar.localcloud.network.names import HEALTH_CHECK_RANGES

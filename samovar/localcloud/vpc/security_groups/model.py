@@ -13,7 +13,7 @@ from yandex.cloud.vpc.v1 import security_group_service_pb2 as rpc
 from yandex.cloud.vpc.v1.network_pb2 import Network
 from yandex.cloud.vpc.v1.security_group_pb2 import SecurityGroup, SecurityGroupRule
 
-from samovar.core.units import ANY_IPV4
+from samovar.core.constants import ANY_IPV4
 from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, fill, require, stamp

@@ -27,8 +27,8 @@ from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceSt
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
+from samovar.core.constants import GIB
 from samovar.core.errors import HostError
-from samovar.core.units import GIB
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.network.model import Network
 from tests.support.calls import SubnetOfNetwork, account, binding, code_of, create_subnet, grant
@@ -195,16 +195,6 @@ def test_a_disk_cannot_be_attached_to_a_running_machine(cloud: RunningCloud, pla
     spec = instances.AttachedDiskSpec(disk_id=_disk(cloud).id)
     attach = instances.AttachInstanceDiskRequest(instance_id=instance.id, attached_disk_spec=spec)
     assert code_of(InstanceServiceStub(cloud.channel()).AttachDisk, attach) is UNIMPLEMENTED
-
-
-def test_a_disk_is_attached_in_its_own_zone_alone(cloud: RunningCloud, place: SubnetOfNetwork) -> None:
-    created = disks.CreateDiskRequest(folder_id=cloud.endpoint.folder_id, zone_id="ru-central1-b", size=GIB)
-    disk = Disk.FromString(DiskServiceStub(cloud.channel()).Create(created).response.value)
-    spec = instances.AttachedDiskSpec(disk_id=disk.id)
-    attach = instances.AttachInstanceDiskRequest(instance_id=_stopped(cloud, place).id, attached_disk_spec=spec)
-    assert code_of(InstanceServiceStub(cloud.channel()).AttachDisk, attach) is grpc.StatusCode.INVALID_ARGUMENT
-    there = DiskServiceStub(cloud.channel()).Get(disks.GetDiskRequest(disk_id=disk.id))
-    assert list(there.instance_ids) == []
 
 
 def _resize(cloud: RunningCloud, disk_id: str, size: int) -> Operation:

@@ -17,8 +17,8 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
+from samovar.core.constants import GIB
 from samovar.core.errors import HostError
-from samovar.core.units import GIB
 from tests.support.calls import code_of
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud

@@ -25,7 +25,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.instances.model import Instances

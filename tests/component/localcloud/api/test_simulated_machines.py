@@ -22,7 +22,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.core.units import GIB
+from samovar.core.constants import GIB
 from tests.support.calls import code_of
 from tests.support.machines import machine, reached
 from tests.support.simulated import RunningCloud

@@ -18,7 +18,7 @@ from yandex.cloud.compute.v1.snapshot_schedule_pb2 import SchedulePolicy, Snapsh
 from yandex.cloud.compute.v1.snapshot_schedule_service_pb2_grpc import SnapshotScheduleServiceStub
 from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStub
 
-from samovar.core.units import MIB
+from samovar.core.constants import MIB
 from samovar.localcloud import clock
 from samovar.localcloud.compute.snapshot_schedules.model import DUE
 from tests.support.calls import code_of

@@ -26,8 +26,8 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
+from samovar.core.constants import GIB, MIB
 from samovar.core.errors import HostError
-from samovar.core.units import GIB, MIB
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.compute.snapshots.model import Snapshots
 from samovar.localcloud.disks.freeze import FreezeFailed

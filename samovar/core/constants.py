@@ -1,4 +1,4 @@
-"""Units, addresses and bounds that several layers use."""
+"""Constants that several layers use: units, addresses, ports, the region and its first zone, bounds."""
 
 from __future__ import annotations
 
