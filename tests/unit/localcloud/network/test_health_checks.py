@@ -211,10 +211,10 @@ def threaded_server() -> Iterator[int]:
 async def test_a_probe_thread_is_on_time_while_the_daemon_loop_blocks() -> None:
     probes = LoopThread("probes")
     with threaded_server() as port:
-        target = Target("n", LOOPBACK, check(port, timeout=1.0))
+        target = Target("n", LOOPBACK, check(port, timeout=3.0))
         asking = asyncio.create_task(probes.run(partial(probe, on_loopback, target)))
         await asyncio.sleep(0)
-        _block(1.5)
+        _block(4.0)
         assert await asking == Result(passed=True, detail="HTTP 200", answered=True)
     await probes.close()
 
