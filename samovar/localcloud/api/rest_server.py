@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterable
 from weakref import WeakSet
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from samovar.localcloud.api.errors import Refused
 from samovar.localcloud.api.pipeline import Api
@@ -51,7 +53,7 @@ class RestServer:
 async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -> RestServer:
     """Return a server of the REST form and of `routes`, which go before it; it answers nowhere yet."""
     connections = Connections()
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[connections.middleware])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[connections.middleware, _abort_cancelled])
     app.add_routes([_guarded(route, api) for route in routes])
     app.add_routes(RestForm(api).routes())
     runner = web.AppRunner(
@@ -59,6 +61,18 @@ async def make_rest_server(api: Api, routes: Iterable[web.RouteDef], pki: Pki) -
     )
     await runner.setup()
     return RestServer(runner, pki, connections)
+
+
+@web.middleware
+async def _abort_cancelled(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Abort the connection of an answer that the end of the server cuts off: who reads nothing ends no TLS either."""
+    transport = request.transport
+    try:
+        return await handler(request)
+    except asyncio.CancelledError:
+        if transport is not None:
+            transport.abort()
+        raise
 
 
 def _guarded(route: web.RouteDef, api: Api) -> web.RouteDef:
