@@ -136,7 +136,6 @@ def _secrets(environment: Environment) -> Iterator[Resource[Spec]]:
                 type=kind.value,
                 readers=tuple(sorted(readers)),
                 addresses=tuple(sorted(addresses)) if certificate else (),
-                certified=tuple(sorted(addresses)) if certificate else (),
                 domain=(environment.domain or "") if certificate else "",
             ),
         )

@@ -42,36 +42,32 @@ SELF_SIGNED = "self-signed"
 FOR = "for="
 """What stands there before the names of the addresses that the certificate is for."""
 LONGEST_DESCRIPTION = 256
-
-
-CERTIFIED_FIELDS = ("domain", "certified")
-"""The fields of which a certificate that the tool made is made anew."""
+CERTIFIED = ("addresses", "domain")
+"""What a certificate is for. One that the tool made is made anew where it changes."""
 
 
 @dataclass(frozen=True)
 class Secret(Protectable):
-    """A secret and the accounts that may read it. A certificate is for `addresses` and `domain`.
+    """A secret and the accounts that may read it. A certificate is for `addresses`, by their names, and `domain`.
 
-    `certified` are the names of the addresses that a certificate is for, none where its version does not tell.
-    `replaced`: the operator put another certificate in its place, for whatever names. `empty`: it has no
-    value yet, for the operator has to provide it.
+    In an observed one there are no addresses where its version does not tell. `replaced`: the operator put another
+    certificate in its place, for whatever names. `empty`: it has no value yet, for the operator has to provide it.
     """
 
     KIND = Kind.SECRET
     IMMUTABLE = frozenset({"type"})
-    CREATE_ONLY = frozenset({"addresses", "replaced", "empty"})
+    CREATE_ONLY = frozenset({"replaced", "empty"})
     IRREPLACEABLE = True
 
     type: str
     readers: tuple[str, ...]
     addresses: tuple[str, ...] = ()
     domain: str = ""
-    certified: tuple[str, ...] = ()
     replaced: bool = False
     empty: bool = False
 
     def differing(self, other: Spec) -> tuple[str, ...]:
-        ignored = CERTIFIED_FIELDS if self.replaced else () if self.certified else ("certified",)
+        ignored = CERTIFIED if self.replaced else () if self.addresses else ("addresses",)
         return tuple(name for name in super().differing(other) if name not in ignored)
 
     def refs(self) -> Iterator[Ref]:
@@ -96,12 +92,12 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
 
     def read(self, secret: SecretWithReaders, index: IdIndex) -> Secret:
         type_ = secret_type(secret.message)
-        origin, domain, certified = _read_description(secret.message.current_version.description)
+        origin, domain, addresses = _read_description(secret.message.current_version.description)
         return Secret(
             type=type_,
             readers=tuple(sorted(map(index.name_of, secret.readers))),
+            addresses=addresses,
             domain=domain,
-            certified=certified,
             replaced=type_ == CERTIFICATE and origin != SELF_SIGNED,
             empty=not secret.message.HasField("current_version"),
             deletion_protection=secret.message.deletion_protection,
@@ -128,7 +124,7 @@ class SecretHandler(Handler[Secret, SecretWithReaders]):
         """Start the change. A certificate for other names is a new version, which the machines fetch themselves."""
         if "deletion_protection" in fields:
             protect_secret(context, existing, on=desired.spec.deletion_protection)
-        if {*CERTIFIED_FIELDS} & {*fields}:
+        if {*CERTIFIED} & {*fields}:
             _add_certificate(context, existing, desired.spec)
         return Started(existing.id, set_readers(context, existing.id, desired.spec.readers))
 
@@ -214,7 +210,7 @@ def _add_certificate(context: Context, existing: Existing[Secret], spec: Secret)
 def _version_description(spec: Secret) -> str:
     """Return what a certificate is for; without its addresses where these are too many for a description."""
     words = [SELF_SIGNED, *filter(None, [spec.domain])]
-    text = " ".join([*words, f"{FOR}{','.join(spec.certified)}"])
+    text = " ".join([*words, f"{FOR}{','.join(spec.addresses)}"])
     return text if len(text) <= LONGEST_DESCRIPTION else " ".join(words)
 
 
@@ -224,8 +220,8 @@ def _read_description(text: str) -> tuple[str, str, tuple[str, ...]]:
     if origin != SELF_SIGNED:
         return origin, "", ()
     domain = next((word for word in words if not word.startswith(FOR)), "")
-    certified = next((word.removeprefix(FOR) for word in words if word.startswith(FOR)), "")
-    return origin, domain, tuple(filter(None, certified.split(",")))
+    addresses = next((word.removeprefix(FOR) for word in words if word.startswith(FOR)), "")
+    return origin, domain, tuple(filter(None, addresses.split(",")))
 
 
 def _certificate(context: Context, spec: Secret) -> list[rpc.PayloadEntryChange]:

@@ -24,7 +24,7 @@ def test_a_renamed_group_gets_its_address_into_the_certificate_and_the_secret_ha
     front = changed(dev.group("nginx"), name="front")
     renamed = changed(dev, groups=(front, *(group for group in dev.groups if group.name != "nginx")))
     (step,) = (step for step in service.plan(renamed).steps if step.ref == certificate)
-    assert (step.action, "certified: dev-nginx -> dev-front" in step.reason) == (Action.UPDATE, True)
+    assert (step.action, "addresses: dev-nginx -> dev-front" in step.reason) == (Action.UPDATE, True)
     service.roll_out(renamed)
     assert service.ids(renamed)[certificate] == former
     (pem,) = read_certificates(service.session, renamed)
@@ -35,7 +35,7 @@ def test_a_renamed_group_gets_its_address_into_the_certificate_and_the_secret_ha
 
 def test_a_certificate_without_its_addresses_in_its_description_is_left_alone() -> None:
     """One that a former version made is for the addresses that there were."""
-    desired = Secret("certificate", ("dev-nginx",), domain="tea.example.org", certified=("dev-nginx",))
-    assert replace(desired, certified=()).differing(desired) == ()
-    assert replace(desired, certified=("dev-front",)).differing(desired) == ("certified",)
-    assert replace(desired, certified=(), domain="", replaced=True).differing(desired) == ()
+    desired = Secret("certificate", ("dev-nginx",), domain="tea.example.org", addresses=("dev-nginx",))
+    assert replace(desired, addresses=()).differing(desired) == ()
+    assert replace(desired, addresses=("dev-front",)).differing(desired) == ("addresses",)
+    assert replace(desired, addresses=(), domain="", replaced=True).differing(desired) == ()
