@@ -86,8 +86,9 @@ class Observation:
 class State:
     """The state between observations. `ran`: the application was up on this machine, perhaps before `started`.
 
-    `last_ok` is the time of its last good answer since then. Of the present `run` are the time at which it began
-    (`run_since`), whether it was well once, and when it is to be renewed (`due`).
+    `last_ok` is the time of its last good answer since then. `failed_start`: a run has ended since that was never well.
+    Of the present `run` are the time at which it began (`run_since`), whether it was well once, and when it is to be
+    renewed (`due`).
     """
 
     started: float
@@ -98,6 +99,7 @@ class State:
     well: bool = False
     settled: bool = False
     last_ok: float | None = None
+    failed_start: bool = False
     full_since: float | None = None
     due: float | None = None
     bad_until: float | None = None
@@ -163,13 +165,20 @@ def _update_disk(state: State, now: Observation, limits: Limits) -> State:
 
 def _update_run(state: State, now: Observation, limits: Limits) -> State:
     if now.run != state.run:
-        state = replace(_forget(state), run=now.run, run_since=now.at, well=False, settled=False)
-    starting = not state.well and now.at - state.run_since < limits.start
+        failed = state.failed_start or (state.run != 0 and not state.well)
+        state = replace(_forget(state), run=now.run, run_since=now.at, well=False, settled=False, failed_start=failed)
     match now.ping:
         case Ping.OK:
-            due = _due(now, limits) if state.due is None else state.due
-            return replace(_forget(state), well=True, last_ok=now.at, ran=True, dead_after=limits.dead_after, due=due)
-        case Ping.ERROR | Ping.TIMEOUT if starting:
+            return replace(
+                _forget(state),
+                well=True,
+                last_ok=now.at,
+                failed_start=False,
+                ran=True,
+                dead_after=limits.dead_after,
+                due=_due(now, limits) if state.due is None else state.due,
+            )
+        case Ping.ERROR | Ping.TIMEOUT if _starts(state, now, limits):
             return _forget(state)
         case Ping.ERROR if state.bad_until is None:
             return replace(state, bad_until=now.at + _random_in(limits.errors, now.jitter))
@@ -201,8 +210,14 @@ def _cause(ping: Ping, *, kill: bool, stop: bool, renew: bool) -> Cause | None:
     return Cause.LIFETIME if renew else None
 
 
+def _starts(state: State, now: Observation, limits: Limits) -> bool:
+    return not state.well and now.at - state.run_since < limits.start
+
+
 def _dead(state: State, now: Observation, limits: Limits) -> str:
-    if (silence := _silence(state, now)) > state.dead_after:
+    """Return why the machine is dead. It is not while the first run after a good one has time to start."""
+    first = now.run != 0 and not state.failed_start and _starts(state, now, limits)
+    if not first and (silence := _silence(state, now)) > state.dead_after:
         return f"{limits.symptom} for {silence:.0f} s"
     if state.full_since is not None and now.at - state.full_since >= limits.full_for:
         return f"the disk is full: {now.free:.0%} are free, and no logs are left to remove"

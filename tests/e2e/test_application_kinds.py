@@ -42,6 +42,7 @@ groups:
       health: /healthz
       environment: {{MODE: serve}}
       silent: 4
+      start: 5
       drain: 6
       hold: 40
       retries_after_500: 99

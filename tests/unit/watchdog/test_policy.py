@@ -129,6 +129,32 @@ def test_each_run_may_take_its_time_to_start() -> None:
         assert bool(verdict.kill) is kills, at
 
 
+Looks = list[tuple[float, Ping, int]]
+
+
+@pytest.mark.parametrize(
+    ("looks", "dead_from"),
+    [
+        ([(2, UNREACHABLE, 8), (40, ERROR, 8), (61, TIMEOUT, 8), (62, ERROR, 8)], 62),
+        ([(2, UNREACHABLE, 0), (3, UNREACHABLE, 8), (40, UNREACHABLE, 8), (64, UNREACHABLE, 8)], 64),
+        ([(20, TIMEOUT, 7), (21, ERROR, 8), (40, ERROR, 8), (60, OK, 8), (61, ERROR, 9), (100, ERROR, 9)], None),
+        ([(2, UNREACHABLE, 0), (30, UNREACHABLE, 0), (32, UNREACHABLE, 0)], 32),
+        ([(2, ERROR, 8), (5, UNREACHABLE, 0), (6, ERROR, 9), (30, ERROR, 9), (32, ERROR, 9)], 32),
+        ([(2, ERROR, 8), (6, ERROR, 9), (32, ERROR, 9)], 32),
+    ],
+    ids=["never well", "late port", "well in time", "does not run", "ends and starts again", "between two looks"],
+)
+def test_a_machine_is_not_dead_while_the_first_run_after_a_good_one_starts(
+    looks: Looks, dead_from: float | None
+) -> None:
+    state, _ = decide(initial_state(0, PATIENT, ran=True, jitter=0), Observation(1, OK, run=7), PATIENT)
+    dead = []
+    for at, ping, run in looks:
+        state, verdict = decide(state, Observation(at, ping, run=run), PATIENT)
+        dead += [at] if verdict.dead else []
+    assert min(dead, default=None) == dead_from
+
+
 def test_another_run_is_renewed_at_a_time_of_its_own() -> None:
     state = initial_state(0, LIMITS, ran=True, jitter=0)
     state, _ = decide(state, Observation(10, OK, run=7), LIMITS)
