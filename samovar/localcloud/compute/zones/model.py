@@ -18,8 +18,8 @@ def check_zone(zone_id: str) -> None:
         raise not_found("Zone", zone_id)
 
 
-def check_disk_type(type_id: str, size: int) -> None:
-    """Refuse a type of disk that does not exist, and a size that no disk of the type has."""
+def check_disk_type(type_id: str, size: int = 0) -> None:
+    """Refuse a type of disk that does not exist, and a size (bytes, 0 for none) that no disk of the type has."""
     if type_id not in DISK_TYPES:
         raise not_found("DiskType", type_id)
     if type_id in {NONREPLICATED, HIGH_SPEED} and size % STEP:

@@ -9,9 +9,8 @@ from yandex.cloud.compute.v1.disk_type_pb2 import DiskType
 from yandex.cloud.compute.v1.zone_pb2 import Zone
 
 from samovar.core.constants import REGION
-from samovar.localcloud.api.errors import not_found
 from samovar.localcloud.api.pipeline import Caller
-from samovar.localcloud.compute.zones.model import DISK_TYPES, ZONES, check_zone
+from samovar.localcloud.compute.zones.model import DISK_TYPES, ZONES, check_disk_type, check_zone
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.rpc import page
 
@@ -31,8 +30,7 @@ class DiskTypeService:
     """Types differ in name alone here."""
 
     def Get(self, request: disk_types.GetDiskTypeRequest, _: Caller) -> DiskType:
-        if request.disk_type_id not in DISK_TYPES:
-            raise not_found("DiskType", request.disk_type_id)
+        check_disk_type(request.disk_type_id)
         return DiskType(id=request.disk_type_id, zone_ids=ZONES)
 
     def List(self, request: disk_types.ListDiskTypesRequest, _: Caller) -> Message:
