@@ -27,7 +27,10 @@ WAITS = re.compile(rf"{report.WAITS} (?P<what>secret \S+|a token) ")
 ANSWERS = re.compile(rf"(?P<what>secret \S+) \S+ {report.ANSWERS}")
 CONFIGURED = re.compile(rf"role \S+: (?:{report.CONFIGURED}|{report.UNCHANGED})|{report.BARE}: .*")
 """The agent has all of its role. One that then lacks a secret says so within a minute."""
-DISK_READY = r"the data disk of .* is here|the data disk is seeded|data disk \S+ has a new file system"
+DISK_READY = (
+    r"the data disk of .* is here|the data disk is seeded|"
+    r"data disk \S+ has a new file system|data disk \S+ has a file system of \S+ now"
+)
 """How the scripts of the images say that a data disk is well."""
 WELL = re.compile(
     rf"{CONFIGURED.pattern}|{report.STARTED}|.*: {report.ANSWERS}|"

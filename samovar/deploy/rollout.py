@@ -119,7 +119,7 @@ def prepare(session: Session, environment: Environment) -> Prepared:
     require_images(resources, observed)
     check_boot_disks(environment, resources, observed)
     steps = plan(resources, observed)
-    check_disk_sizes(session, environment, steps)
+    check_disk_sizes(environment, steps)
     unrecorded = record_if_missing(session, environment, observed)
     return Prepared(steps, observed, (*unrecorded, *warn_of_foreign_groups(steps, observed)))
 

@@ -56,7 +56,7 @@ class DataDisk(Strict):
     """
 
     size: DiskSize = Field(
-        description="such as 10G; it can grow while no machine has it, and the file system of a `mount` with it"
+        description="such as 10G; a larger one enlarges the disk and its file system while the machine runs"
     )
     type: DiskType = Field(default="network-ssd", description="the disk's type in the cloud")
     mount: MountPoint | None = Field(

@@ -264,13 +264,6 @@ def test_a_disk_that_is_added_to_a_running_group_outlives_its_machines_and_its_r
     assert as_postgres(cli, "cat /srv/files/a") == "kept\n"
     assert int(as_postgres(cli, "df --output=size --block-size=1M /srv/files | tail -n 1")) > 1500
 
-    cli.edit("dev", "files: {size: 2G", "files: {size: 3G")
-    for command in (("plan", "dev"), ("rollout", "dev", "--yes")):
-        refused = cli.run(*command, check=False)
-        assert refused.code == ExitCode.CONFIG
-        assert "dev-postgres-files of 2G cannot become one of 3G while dev-postgres-1 has it" in refused.stderr
-    cli.edit("dev", "files: {size: 3G", "files: {size: 2G")
-
 
 READ = 'mount -o ro,loop "$1" /mnt; cat /mnt/etc/samovar-mark; test -x /mnt/usr/lib/systemd/systemd'
 

@@ -20,9 +20,10 @@ from samovar.core.output import to_plain
 from samovar.deploy.plan import Plan
 from samovar.deploy.status import Status
 from samovar.images.listing import ImageList
+from tests.support.capabilities import CAP_SYS_RESOURCE, has_capability
 from tests.support.checkout import ENVIRONMENTS
 from tests.support.documentation import drill_project
-from tests.support.http_load import get
+from tests.support.http_load import Kind, get, http_load
 from tests.support.leftovers import leftovers
 from tests.support.run_in_machine import run_in_machine
 from tests.support.tool import TIMEOUT, Cli, first_answer, rolled_out
@@ -107,6 +108,25 @@ def test_a_change_of_one_group_leaves_the_machines_of_the_others(cli: Cli, addre
     assert same == {"dev-bingo-1", "dev-bingo-2", "dev-postgres-1"}
     assert len(after) == len(before)
     assert first_answer(lambda: get(address, "/ping")) == "pong"
+
+
+def test_the_disk_of_the_database_grows_while_it_serves(cli: Cli, address: str) -> None:
+    """The machine reports where ext4 may not grow while it is mounted, and grows it at its next start."""
+    machines = cli.instance_ids()
+    cli.edit("dev", "    image: postgres-small\n", "    image: postgres-small\n    data_disks: {data: {size: 12G}}\n")
+    (step,) = cli.json("plan", "dev")["steps"]
+    assert (step["action"], step["name"]) == ("update", "dev-postgres-data")
+    with http_load(address, Kind("/db_dummy"), rate=5.0) as load:
+        cli.run("rollout", "dev", "--yes")
+        online = has_capability(CAP_SYS_RESOURCE)
+        grown = f"data disk data has {'a file system of 12G now' if online else 'grown, and its file system will'}"
+        wait_until(grown, lambda: grown in cli.run("logs", "dev", "postgres-1").stdout, timeout=TIMEOUT)
+    assert (load.failed, cli.instance_ids()) == ([], machines)
+    old = cli.pid("dev-postgres-1")
+    cli.run("cloud", "kill", "dev-postgres-1")
+    cli.wait_until_replaced("dev", "dev-postgres-1", old)
+    size = run_in_machine(cli.pid("dev-postgres-1"), "df", "--output=size", "--block-size=1G", "/data")
+    assert int(size.split()[-1]) == 12
 
 
 def test_rollout_of_prod_beside_dev_is_locked_interrupted_finished_and_destroyed(cli: Cli, address: str) -> None:

@@ -1,6 +1,6 @@
 """Loop devices that last as long as a process holds them open: nothing of a machine is left to detach.
 
-The `losetup` program cannot make these in one step, so this speaks to the kernel (loop(4), LOOP_CONFIGURE).
+The `losetup` program cannot make these in one step, so this speaks to the kernel (loop(4)).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ SYS_BLOCK = Path("/sys/block")
 _CTL_GET_FREE = 0x4C82
 _CONFIGURE = 0x4C0A
 _GET_STATUS64 = 0x4C05
+_SET_CAPACITY = 0x4C07
 _READ_ONLY = 1
 _AUTOCLEAR = 4
 _INFO64 = struct.Struct("5Q4I64s64s32s2Q")  # struct loop_info64
@@ -56,6 +57,16 @@ def device_on(file: Path) -> Path | None:
     device, descriptor = attachment
     os.close(descriptor)
     return device
+
+
+def show_new_size(file: Path) -> None:
+    """Let a machine that has a device on `file` see that the file has grown."""
+    if attachment := _attached_already(file, _AUTOCLEAR):
+        _, descriptor = attachment
+        try:
+            fcntl.ioctl(descriptor, _SET_CAPACITY)
+        finally:
+            os.close(descriptor)
 
 
 def _make(file: Path, *, read_only: bool) -> tuple[Path, int]:

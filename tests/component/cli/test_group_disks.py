@@ -85,43 +85,22 @@ def test_a_destruction_deletes_a_disk_with_on_destroy_delete(service: Service, d
     assert {ref for ref in service.ids(dev) if ref.kind is Kind.DISK} == {DATA}
 
 
-def test_a_disk_grows_while_it_is_detached_and_the_error_names_the_steps(service: Service, dev: Environment) -> None:
-    files = {size: with_disk(dev, "files", mount="/srv/files", size=size) for size in ("1G", "2G")}
-    service.roll_out(files["1G"])
-    wait_until("both are attached", lambda: attached(service).keys() == {"data", "files"})
-    check_disk_sizes(service.session, files["1G"], service.plan(files["1G"]))
-    with pytest.raises(
-        ConfigError, match="dev-postgres-files of 1G cannot become one of 2G while dev-postgres-1"
-    ) as use:
-        check_disk_sizes(service.session, files["2G"], service.plan(files["2G"]))
-    assert "config.yaml" in use.value.message
-    assert "groups.postgres.data_disks.files.size" in use.value.message
-    assert use.value.remedy.startswith("take the disk out of the group, `samovar rollout dev`, put it back")
-
-    service.roll_out(dev)
-    wait_until("one is attached", lambda: attached(service).keys() == {"data"})
-    check_disk_sizes(service.session, files["2G"], service.plan(files["2G"]))
-    service.roll_out(files["2G"])
-    wait_until("it is there again", lambda: attached(service).keys() == {"data", "files"})
-    with pytest.raises(ConfigError, match="dev-postgres-files of 2G cannot become one of 1G: no disk shrinks") as less:
-        check_disk_sizes(service.session, files["1G"], service.plan(files["1G"]))
-    assert less.value.remedy == "write size: 2G, or more"
-
-
-def test_the_disk_of_a_database_grows_once_its_environment_is_destroyed(service: Service, dev: Environment) -> None:
-    """Its image needs the disk, so the group cannot be without it."""
+def test_a_disk_grows_while_its_machine_has_it_and_never_shrinks(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     wait_until("it is attached", lambda: attached(service).keys() == {"data"})
-    larger = with_disk(dev, "data", size="40G", seed="once")
-    with pytest.raises(ConfigError, match="while dev-postgres-1 has it") as refused:
-        check_disk_sizes(service.session, larger, service.plan(larger))
-    assert refused.value.remedy.startswith("`samovar destroy dev`, which keeps each data disk without on_destroy")
-    before = service.ids(dev)[Ref(Kind.DISK, DATA.name)]
-    service.destroy(dev)
-    check_disk_sizes(service.session, larger, service.plan(larger))
+    before, larger = service.ids(dev), with_disk(dev, "data", size="40G", seed="once")
+    check_disk_sizes(larger, service.plan(larger))
+    (step,) = service.plan(larger).all_steps
+    assert (step.action, step.name, step.fields) == (Action.UPDATE, DATA.name, ("size",))
+    machines = {each.id for each in list_instances(service.session)}
     service.roll_out(larger)
     (disk,) = inventory(service.session, "dev").disks
-    assert (disk.id, disk.size) == (before, 40 * GIB)
+    assert (disk.id, disk.size) == (before[Ref(Kind.DISK, DATA.name)], 40 * GIB)
+    assert {each.id for each in list_instances(service.session)} == machines
+    with pytest.raises(ConfigError, match="dev-postgres-data of 40G cannot become one of") as less:
+        check_disk_sizes(dev, service.plan(dev))
+    assert "groups.postgres.data_disks.data.size" in less.value.message
+    assert less.value.remedy == "write size: 40G, or more"
 
 
 def test_a_group_moves_to_another_zone_with_a_copy_of_its_data_disk_alone(service: Service, dev: Environment) -> None:

@@ -20,7 +20,11 @@ SECRET = "secret api_key (e6q)"  # pragma: allowlist secret
 DENIED = f"{SECRET} from Lockbox at lockbox: it answers 503"
 NO_TOKEN = "a token of this machine's service account: the metadata service: it answers 404"
 LIBRARY = Path(samovar.__file__).parent / "library/images"
-SCRIPTS = ("base/rootfs/usr/lib/samovar/mount-disk", "postgres/rootfs/usr/lib/samovar/pgdata")
+SCRIPTS = (
+    "base/rootfs/usr/lib/samovar/mount-disk",
+    "base/rootfs/usr/lib/samovar/grow-disks",
+    "postgres/rootfs/usr/lib/samovar/pgdata",
+)
 """What says on the console how a data disk is."""
 USED, CONFIGURED = "using the last answer, waiting for ", "role bingo: configured"
 

@@ -18,6 +18,7 @@ from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from samovar.core.constants import GIB
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
 from samovar.localcloud.compute.zones.model import check_disk_type, check_zone
+from samovar.localcloud.disks.loop_devices import show_new_size
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, check_status, fill, require, stamp
@@ -129,15 +130,19 @@ class Disks(Repository[Disk]):
             self.put(disk)
 
     def resize(self, disk: Disk, size: int) -> None:
-        """Make a disk larger. The guest grows its file system; that of a boot disk grows when its machine starts."""
+        """Make a disk larger, also one of a running machine, as Yandex Cloud does (docs, disk-control/update).
+
+        The guest grows its file system; that of a boot disk grows when its machine starts.
+        """
         if size < disk.size:
             raise invalid(f"the size of a disk cannot be reduced from {disk.size} to {size}", "size")
         check_disk_type(disk.type_id, size)
         self.check_sizes(Disk(type_id=disk.type_id, size=size - disk.size))
         check_status(disk, Disk.READY)
-        check_stopped(self.store, disk)
-        if self._home.disk(disk.id).exists():  # one that was made from an image comes with its first machine
-            os.truncate(self._home.disk(disk.id), size)
+        file = self._home.disk(disk.id)
+        if file.exists():  # one that was made from an image comes with its first machine
+            os.truncate(file, size)
+            show_new_size(file)
         disk.size = size
 
     def check_free(self, disk: Disk) -> None:
