@@ -43,7 +43,8 @@ apt() {
 
 debian_packages() {
   local missing
-  command -v dpkg-query >/dev/null || fail "this is no Debian" "use Debian 12 or newer; without it, only --help works"
+  command -v dpkg-query >/dev/null || fail "this is no Debian" \
+    "use Debian 12 or newer; elsewhere \`pipx install .\` installs the tool, for Yandex Cloud"
   mapfile -t missing < <(missing_packages)
   ((${#missing[@]})) || return 0
   if ((EUID != 0)); then

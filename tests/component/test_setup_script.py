@@ -27,6 +27,22 @@ def setup(checkout: Path) -> str:
     return ended.stderr
 
 
+def test_setup_names_what_works_on_another_system_than_debian(checkout: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "dirname", "flock"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    ended = subprocess.run(
+        ["bash", checkout / "scripts/setup.sh"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": str(programs)},
+    )
+    assert (ended.returncode, "pipx install" in ended.stderr) == (7, True), ended.stderr
+
+
 @pytest.mark.parametrize("target", ["there", "gone"])
 def test_setup_replaces_a_link_to_another_virtual_environment(checkout: Path, target: str) -> None:
     other = checkout.parent / "there"
