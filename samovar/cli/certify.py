@@ -53,10 +53,10 @@ if TYPE_CHECKING:
 def certify(tool: Tool, cloud: str, timeout: float, every: float, folder: Path, fmt: Format, *, yes: bool) -> int:
     """Run a fixed programme in an empty folder, and compare that cloud with the local one.
 
-    The programme bakes no image and needs no project and no root: it makes an image, rolls out two groups behind an
-    external and an internal balancer, stops a machine, updates all, and deletes everything. First it says what is
-    billed, and asks. All that it makes has the label env=samovar-certify, and is removed, also after Ctrl-C; what a
-    killed run left is removed by the next one. The report holds no id, no address and no secret.
+    The programme needs no project and no root. It makes an image, rolls out two groups behind an external and an
+    internal balancer, stops a machine, updates all, and deletes everything. First it says what is billed, and asks. All
+    that it makes has the label env=samovar-certify, and is removed, also after Ctrl-C; what a killed run left, the next
+    one removes. The report holds no id, no address and no secret.
     """
     from samovar.certify.comparison import read_reference
     from samovar.certify.report import report, write

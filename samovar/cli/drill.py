@@ -62,7 +62,9 @@ def drill_options(function: F) -> F:
             click.option("--unit", help="The unit whose new process shows the recovery (local cloud)."),
             click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once."),
             click.option("--profile", type=ProfileName(), help="The load profile.  [default: the drill's, or stable]"),
-            click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="  [default: the profile's]"),
+            click.option(
+                "--rate", type=click.FloatRange(0.1, MAX_RATE), help="Requests a second.  [default: the profile's]"
+            ),
             click.option("--timeout", type=Duration(), help="When ENV must have recovered.  [default: the drill's]"),
             click.option("--url", "urls", multiple=True, help="One of ENV's own addresses.  [default: all, in turn]"),
             click.option("--insecure", is_flag=True, help="Accept any certificate."),

@@ -68,7 +68,13 @@ class ProfileName(click.ParamType):  # type: ignore[type-arg]  # at run time it 
 )
 @click.option("--rate", type=click.FloatRange(0.1, MAX_RATE), help="Requests a second.  [default: the profile's]")
 @click.option("--for", "seconds", type=Duration(), default="60s", show_default=True, help="How long.")
-@click.option("--url", "urls", multiple=True, help="One of ENV's own addresses.  [default: all, in turn]")
+@click.option(
+    "--url",
+    "urls",
+    multiple=True,
+    help="One of ENV's own addresses; `peak` and `stable` ask the path in it. Can be given again.  "
+    "[default: all, in turn]",
+)
 @click.option("--http2", is_flag=True, help="Use HTTP/2; over https alone.")
 @click.option("--poisson", "seed", type=int, help="Send at random intervals, as independent users do, with this seed.")
 @click.option(

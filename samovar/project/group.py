@@ -118,7 +118,7 @@ class Group(Strict):
     upstreams: dict[Name, Name] = Field(
         default={},
         description="what these machines ask, by the names that their role gives it: each a group, which is asked "
-        "through its balancer where it has one, or a server of `external`",
+        "through its internal balancer where it has one, or a server of `external`",
     )
     egress: tuple[Egress, ...] = Field(
         default=(), description="what else these machines may reach; the cloud's API, NTP and upstreams always"
