@@ -17,7 +17,16 @@ from samovar.core import proc
 from samovar.core.constants import MIB
 from samovar.core.errors import HostError, shown_lines
 from samovar.core.files import exclusive
-from samovar.core.local_clouds import CLAIMS, ENDPOINT_FILE, LOCK_FILE, LOG_FILE, SIMULATION_FILE, Endpoint, read_claims
+from samovar.core.local_clouds import (
+    CLAIMS,
+    ENDPOINT_FILE,
+    LOCK_FILE,
+    LOG_FILE,
+    SIMULATION_FILE,
+    START_LOCK_FILE,
+    Endpoint,
+    read_claims,
+)
 from samovar.core.paths import cache_dir, require_linux, require_own
 from samovar.core.process import LAST_LINES, run
 from samovar.core.spawn import exit_of, module_command, module_environment, start_detached
@@ -179,7 +188,7 @@ def _start_lock(home: Path, *, simulated: bool = False) -> Iterator[None]:
     require_own(home)
     require_own(cache_dir())
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with exclusive(home / "start.lock", timeout=START_TIMEOUT):
+    with exclusive(home / START_LOCK_FILE, timeout=START_TIMEOUT):
         yield
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 ENDPOINT_FILE, LOG_FILE, LOCK_FILE = "endpoint.json", "daemon.log", "lock"
 """The files of a daemon in its home. It holds the lock for as long as it runs."""
+START_LOCK_FILE = "start.lock"
+"""In the home: who starts a daemon holds it."""
 SIMULATION_FILE = "simulation.json"
 """In the home of a cloud whose machines are simulated."""
 CLAIMS = Path("/run/samovar")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from samovar.core.errors import HostError
 from samovar.core.files import write_private
-from samovar.core.local_clouds import ENDPOINT_FILE, LOG_FILE, SIMULATION_FILE, Endpoint
+from samovar.core.local_clouds import ENDPOINT_FILE, LOG_FILE, SIMULATION_FILE, START_LOCK_FILE, Endpoint
 
 OTHERS = 0o077
 """The bits of a mode that give access to the group and to all users."""
+OF_A_START = frozenset({LOG_FILE, START_LOCK_FILE})
+"""The files that are in a folder before the daemon that is started there."""
 
 
 class QuotaSet(StrEnum):
@@ -122,7 +124,7 @@ class Home:
         mode = stat.S_IMODE(self.root.stat().st_mode)
         if not mode & OTHERS:
             return
-        if any(self.root.iterdir()) and not self.pki.is_dir():
+        if any(each.name not in OF_A_START for each in self.root.iterdir()) and not self.pki.is_dir():
             raise HostError(
                 f"{self.root} is open to other users (mode {mode:04o}), and is no home of a local cloud yet",
                 remedy=f"give --home a folder of its own; or, if it is meant for this alone: chmod 700 {self.root}",

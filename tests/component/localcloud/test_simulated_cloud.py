@@ -102,6 +102,13 @@ def test_a_group_follows_its_load_and_its_size_is_no_drift(cli: Cli) -> None:
         )
 
 
+def test_an_empty_folder_that_others_may_read_becomes_a_home(cli: Cli, folder: Path) -> None:
+    (folder / "home").mkdir(mode=0o755)
+    shutil.chown(folder / "home", "nobody", "nogroup")
+    cli.run("cloud", "up", "--machines", "simulated")
+    assert (folder / "home").stat().st_mode & 0o777 == 0o700
+
+
 def test_the_kind_of_a_homes_machines_is_for_life(cli: Cli, tmp_path: Path) -> None:
     cli.run("cloud", "up", "--machines", "simulated")
     assert "the local cloud runs already" in cli.run("cloud", "up", "--machines", "simulated", check=False).stderr
