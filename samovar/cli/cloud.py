@@ -74,7 +74,7 @@ cloud.add_command(fault)
 @click.option(
     "--logins",
     metavar="LOGIN,...",
-    help="People who have an account, for what looks one up by login (default: everybody). Stored in the home.",
+    help="The logins that have an account, for what looks one up by login (default: all). Stored in the home.",
 )
 @click.option(
     "--like",

@@ -66,7 +66,7 @@ def fault() -> None:
     help="What fails: the call; or its operation, after the call was accepted, while nothing is done; or the answer "
     "alone, after the call was carried out.",
 )
-@click.option("--times", type=click.IntRange(min=1), help="Strike so often.", show_default="until cleared")
+@click.option("--times", type=click.IntRange(min=1), help="Strike so many calls.", show_default="until cleared")
 @click.option(
     "--share",
     type=click.FloatRange(0, 1, min_open=True),

@@ -59,8 +59,10 @@ def drill_options(function: F) -> F:
     for option in reversed(
         (
             click.option("--all-machines", is_flag=True, help="Break all machines of the target's group at once."),
-            click.option("--unit", help="The unit whose new process shows the recovery (local cloud)."),
-            click.option("--times", type=click.IntRange(1, 20), help="How often a request is sent, at once."),
+            click.option(
+                "--unit", help="The unit that is broken, or whose new process shows the recovery (local cloud)."
+            ),
+            click.option("--times", type=click.IntRange(1, 20), help="How many times its request is sent at once."),
             click.option("--profile", type=ProfileName(), help="The load profile.  [default: the drill's, or stable]"),
             click.option(
                 "--rate", type=click.FloatRange(0.1, MAX_RATE), help="Requests a second.  [default: the profile's]"

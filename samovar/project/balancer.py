@@ -75,7 +75,8 @@ class Balancer(Strict):
         "Each is a number, or `{port: 80, target_port: 8080}`",
     )
     health: Health | None = Field(
-        default=None, description="where a machine says that it may be sent to; without it the group's own `health`"
+        default=None,
+        description="the check that decides whether a machine gets requests; without it the group's own `health`",
     )
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ class FaultRequest(Strict):
     request: Request
     body: Mapping[str, Scalar] | None = Field(default=None, description="the fields of a body of JSON")
     timeout: PositiveFloat = Field(default=10.0, description="seconds after which a client gives up")
-    times: int = Field(default=1, ge=1, le=20, description="how often it is sent, at once")
+    times: int = Field(default=1, ge=1, le=20, description="how many times it is sent at once")
 
 
 class DrillLoad(Strict):

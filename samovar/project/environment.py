@@ -95,7 +95,7 @@ class Environment(Strict):
     )
     external: dict[Name, ExternalServer] = Field(
         default={},
-        description="servers outside that groups ask, by the names by which `upstreams` of groups name them",
+        description="servers outside that groups ask, by the names that `upstreams` of groups use",
     )
     operator: Operator | None = Field(
         default=None, description="who may log in by ssh. Without it no machine listens for SSH"
