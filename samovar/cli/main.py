@@ -71,7 +71,7 @@ PREFIX = "SAMOVAR"
     default=None,
     show_default="the nearest folder with samovar.yaml, from the working directory upwards, else that of cli.py",
     show_envvar=True,
-    help="Project folder, with images, groups, envs and cloudinit.",
+    help="Project folder, with images, groups, envs, loads and drills.",
 )
 @click.option(
     "--envs",
