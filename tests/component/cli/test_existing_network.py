@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from google.protobuf.message import Message
 from yandex.cloud.vpc.v1.network_service_pb2 import CreateNetworkMetadata, CreateNetworkRequest, GetNetworkRequest
 from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 from yandex.cloud.vpc.v1.subnet_service_pb2 import CreateSubnetMetadata, CreateSubnetRequest, GetSubnetRequest
 from yandex.cloud.vpc.v1.subnet_service_pb2_grpc import SubnetServiceStub
 
-from samovar.cli.main import cli
 from samovar.cloud.labels import of_environment
 from samovar.cloud.session import Session
 from samovar.core.errors import ConfigError
@@ -24,6 +22,7 @@ from samovar.deploy.resources.security_group import SecurityGroup
 from samovar.deploy.rollout import prepare_destruction
 from samovar.project.environment import Environment
 from tests.support.checkout import ROOT, environment
+from tests.support.command import command
 from tests.support.service import Service
 from tests.support.simulated import RunningCloud
 
@@ -168,7 +167,7 @@ def test_commands_show_what_they_use_and_leave(
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    shown = CliRunner().invoke(cli, ["--envs", str(tmp_path), "destroy", dev.name, "--yes"])
+    shown = command("--envs", str(tmp_path), "destroy", dev.name, "--yes")
     assert shown.exit_code == 0
     reason = "exists already, and is never changed or deleted"
     assert f"use network corporate ({existing.network}): {reason}" in shown.stderr

@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from samovar.cli.main import cli
 from samovar.deploy.rollout import load_desired
 from samovar.project.balancer import BalancerType
 from samovar.project.environment import Environment, load_environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.project import Project
-
-
-def call(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, [*arguments])
+from tests.support.command import Ended, command
 
 
 @pytest.fixture
@@ -26,15 +21,15 @@ def project(tmp_path: Path) -> Project:
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     folder = tmp_path / "shop"
-    done = call("init", str(folder), "--app", str(program), "--port", "8080")
+    done = command("init", str(folder), "--app", str(program), "--port", "8080")
     assert done.exit_code == 0, done.output
     file = folder / "envs/dev/config.yaml"
     file.write_text(file.read_text() + "  # ours\n")
     return Project(folder, folder / "envs")
 
 
-def add(project: Project, *arguments: str) -> Result:
-    return call("--project", str(project.folder), "add", *arguments)
+def add(project: Project, *arguments: str) -> Ended:
+    return command("--project", str(project.folder), "add", *arguments)
 
 
 def text(project: Project) -> str:

@@ -10,26 +10,25 @@ from pathlib import Path
 
 import pytest
 import yaml
-from click.testing import CliRunner, Result
 
 from samovar.agent.dry_run import example_facts
 from samovar.agent.render import render
 from samovar.agent.role import read_role, read_settings
-from samovar.cli.main import cli
 from samovar.deploy.rollout import load_desired
 from samovar.images.definition import lineage
 from samovar.images.load import load_images
 from samovar.project.environment import Environment, load_environment
 from samovar.project.environment_options import SecretKind
 from samovar.project.project import Project
+from tests.support.command import Ended, command
 
 DIGEST = f"sha256:{'0' * 64}"
 SCRIPT = "#!/bin/sh\n"
 EMPTY_SCRIPT = hashlib.sha256(SCRIPT.encode()).hexdigest()
 
 
-def init(folder: Path, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["init", str(folder), *arguments])
+def init(folder: Path, *arguments: str) -> Ended:
+    return command("init", str(folder), *arguments)
 
 
 @pytest.fixture
