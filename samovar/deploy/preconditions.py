@@ -19,7 +19,7 @@ from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError, ExitCode, SamovarError, command_line
 from samovar.deploy.plan import Plan
 from samovar.deploy.resources.disk import Disk, disk_labels
-from samovar.deploy.resources.instance_group import InstanceGroup
+from samovar.deploy.resources.instance_group import PAUSED, InstanceGroup
 from samovar.deploy.resources.registry import namespace
 from samovar.deploy.resources.resource import Desired, Existing, Kind, Observed, Protectable, Ref, Resource, Spec
 from samovar.project.environment import Environment
@@ -189,14 +189,21 @@ def check_deletions(plan: Plan) -> None:
 
 
 def check_groups_act(plan: Plan, observed: Observed) -> None:
-    """Raise CloudError where a group that stays was stopped or paused: a rollout would wait for it in vain."""
+    """Raise CloudError where a group was paused, or stays and was stopped: a rollout would wait for it in vain.
+
+    Of a paused group nothing can be changed but that (Yandex Cloud's documentation, pause-processes).
+    """
     going = {each.ref for each in deleted(plan)}
     for each in observed.resources:
-        if isinstance(each.spec, InstanceGroup) and each.spec.halted and each.ref not in going:
+        if not isinstance(each.spec, InstanceGroup) or not each.spec.halted:
+            continue
+        what = f"{each.ref} ({each.id}) is {each.spec.halted}"
+        if each.spec.halted == PAUSED:
             raise CloudError(
-                f"{each.ref} ({each.id}) is {each.spec.halted}: it changes no machine",
-                remedy="start the group, or resume its processes where it is PAUSED; then run this again",
+                f"{what}: nothing of it can be changed", remedy="resume its processes; then run this again"
             )
+        if each.ref not in going:
+            raise CloudError(f"{what}: it changes no machine", remedy="start the group; then run this again")
 
 
 def deleted(plan: Plan) -> tuple[Existing[Spec], ...]:

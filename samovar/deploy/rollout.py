@@ -25,6 +25,7 @@ from samovar.deploy.preconditions import (
     check_disk_zones,
     check_file,
     check_free,
+    check_groups_act,
     check_metrics,
     check_zones,
     warn_of_foreign_groups,
@@ -129,12 +130,14 @@ def prepare_destruction(
 ) -> Prepared:
     """Return the plan that deletes all but data disks, and with `keep_address` all but the public addresses.
 
-    Raises Protected where `deletion_protection` forbids it, in the file or still in the cloud.
+    Raises Protected where `deletion_protection` forbids it, in the file or still in the cloud; CloudError for a paused
+    group.
     """
     observed = observe(session, environment.name, used_refs(environment))
     check_file(environment)
     steps = destruction(observed, delete_data=delete_data, keep_addresses=keep_address)
     check_deletions(steps)
+    check_groups_act(steps, observed)
     return Prepared(steps, observed)
 
 

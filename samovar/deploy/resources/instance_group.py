@@ -51,6 +51,7 @@ MASK = {
 HealingAction = api.AutoHealingPolicy.AutoHealingAction
 HALTED = frozenset({api.InstanceGroup.STOPPING, api.InstanceGroup.STOPPED, api.InstanceGroup.PAUSED})
 """The states of a group that changes no machine until it is started, or its processes are resumed."""
+PAUSED = "PAUSED"
 
 
 @dataclass(frozen=True)

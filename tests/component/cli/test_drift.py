@@ -11,6 +11,8 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import (
     FULL,
     GetInstanceGroupRequest,
     PauseInstanceGroupProcessesRequest,
+    ResumeInstanceGroupProcessesRequest,
+    StopInstanceGroupRequest,
     UpdateInstanceGroupRequest,
 )
 from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2_grpc import InstanceGroupServiceStub
@@ -113,7 +115,7 @@ def test_a_plan_shows_and_a_rollout_reverts_each_property_of_a_group_that_was_ch
         assert service.plan(dev).all_steps == (), name
 
 
-def test_a_paused_group_is_refused_before_a_rollout(service: Service, dev: Environment) -> None:
+def test_a_paused_or_stopped_group_is_refused_before_a_rollout(service: Service, dev: Environment) -> None:
     service.roll_out(dev)
     client, group_id = service.session.client(InstanceGroupServiceStub), service.ids(dev)[GROUP]
     get = GetInstanceGroupRequest(instance_group_id=group_id)
@@ -121,7 +123,12 @@ def test_a_paused_group_is_refused_before_a_rollout(service: Service, dev: Envir
     check_groups_act(service.plan(dev), service.observed(dev))
     client.PauseProcesses(PauseInstanceGroupProcessesRequest(instance_group_id=group_id))
     assert service.plan(dev).all_steps == ()
-    with pytest.raises(CloudError, match=f"instance-group dev-bingo .{group_id}. is PAUSED: it changes no machine"):
+    for plan in (service.plan(dev), destruction(service.observed(dev))):
+        with pytest.raises(CloudError, match=f"instance-group dev-bingo .{group_id}. is PAUSED: nothing of it can be"):
+            check_groups_act(plan, service.observed(dev))
+    client.ResumeProcesses(ResumeInstanceGroupProcessesRequest(instance_group_id=group_id))
+    client.Stop(StopInstanceGroupRequest(instance_group_id=group_id))
+    with pytest.raises(CloudError, match=f"instance-group dev-bingo .{group_id}. is STOPP.*: it changes no machine"):
         check_groups_act(service.plan(dev), service.observed(dev))
     check_groups_act(destruction(service.observed(dev)), service.observed(dev))
 

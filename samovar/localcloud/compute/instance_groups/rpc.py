@@ -28,6 +28,9 @@ from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import copy_masked, fill, masked_paths, stamp
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
 
+STOPPED = (InstanceGroup.STOPPING, InstanceGroup.STOPPED)
+"""The states in which a group can be changed and started (documentation, instance-groups/statuses)."""
+
 
 class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[InstanceGroup]):
     """A specification comes as a message or as YAML; both go the same way."""
@@ -58,7 +61,8 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.operations.waiting(caller, "Create instance group", metadata, group, Goal.SETTLED)
 
     def Update(self, request: rpc.UpdateInstanceGroupRequest, caller: Caller) -> Operation:
-        group = self.find(request)
+        """Change a group. One that is stopped takes the change when it starts."""
+        group = self._unpaused(request)
         had_balancer = group.HasField("load_balancer_spec")
         for path in masked_paths(request, request.update_mask, self.id_field):
             copy_masked(request, group, path, request.update_mask)
@@ -66,8 +70,10 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
             raise precondition("load_balancer_spec cannot be added to a group or taken from it")
         self.resources.claim_name(group.folder_id, group.name, group.id)
         self._complete(group, caller)
-        self.resources.put(group)
         metadata = rpc.UpdateInstanceGroupMetadata(instance_group_id=group.id)
+        if group.status in STOPPED:
+            return self.stored(caller, "Update instance group", metadata, group)
+        self.resources.put(group)
         return self.operations.waiting(caller, "Update instance group", metadata, group, Goal.SETTLED)
 
     def CreateFromYaml(self, request: rpc.CreateInstanceGroupFromYamlRequest, caller: Caller) -> Operation:
@@ -85,7 +91,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.Update(update, caller)
 
     def Delete(self, request: rpc.DeleteInstanceGroupRequest, caller: Caller) -> Operation:
-        group = self.find(request)
+        group = self._unpaused(request)
         if group.deletion_protection:
             raise precondition(f"InstanceGroup {group.id} is protected from deletion")
         if balancers := attached_to(self.store, group.load_balancer_state.target_group_id):
@@ -95,7 +101,7 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.operations.waiting(caller, "Delete instance group", metadata, group, Goal.DELETED)
 
     def Start(self, request: rpc.StartInstanceGroupRequest, caller: Caller) -> Operation:
-        group = self.find_with_status(request, InstanceGroup.STOPPED)
+        group = self.find_with_status(request, *STOPPED)
         self._groups.move(group, InstanceGroup.STARTING)
         metadata = rpc.StartInstanceGroupMetadata(instance_group_id=group.id)
         return self.operations.waiting(caller, "Start instance group", metadata, group, Goal.SETTLED)
@@ -143,6 +149,13 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
 
     def ListLogRecords(self, request: rpc.ListInstanceGroupLogRecordsRequest, _: Caller) -> Message:
         return page(request, self._groups.log_records(self.find(request).id))
+
+    def _unpaused(self, request: object) -> InstanceGroup:
+        """Return the group of a request. Of a paused one nothing can be changed (documentation, pause-processes)."""
+        group = self.find(request)
+        if group.status == InstanceGroup.PAUSED:
+            raise precondition(f"InstanceGroup {group.id} is PAUSED: resume its processes first")
+        return group
 
     def _complete(self, group: InstanceGroup, caller: Caller) -> None:
         """Set defaults and refuse what cannot work. Who gives a group an account acts as that account."""

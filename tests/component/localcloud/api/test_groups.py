@@ -132,6 +132,27 @@ def test_rapid_changes_end_in_the_last_one(groups: Groups) -> None:
     assert len(groups.log()) < 200
 
 
+def test_a_stopped_group_takes_a_change_at_its_start_and_a_paused_one_none_at_all(groups: Groups) -> None:
+    groups.finished(groups.create(size=1))
+    (before,) = groups.machines().values()
+    stub, by_id = groups.groups, {"instance_group_id": groups.group().id}
+    stub.PauseProcesses(rpc.PauseInstanceGroupProcessesRequest(**by_id))
+    assert code_of(groups.change, key="a") is grpc.StatusCode.FAILED_PRECONDITION
+    assert code_of(stub.Delete, rpc.DeleteInstanceGroupRequest(**by_id)) is grpc.StatusCode.FAILED_PRECONDITION
+    stub.ResumeProcesses(rpc.ResumeInstanceGroupProcessesRequest(**by_id))
+    groups.finished(stub.Stop(rpc.StopInstanceGroupRequest(**by_id)))
+    size = ScalePolicy(fixed_scale=ScalePolicy.FixedScale(size=2))
+    groups.finished(groups.update("scale_policy", scale_policy=size))
+    assert groups.finished(groups.change(key="b")).response.TypeName().endswith("InstanceGroup")
+    assert groups.machines() == {"m-1": before}
+    groups.finished(stub.Start(rpc.StartInstanceGroupRequest(**by_id)))
+    wait_until("both run", lambda: groups.all_run() and len(groups.machines()) == 2)
+    assert before not in groups.machines().values()
+    stub.Stop(rpc.StopInstanceGroupRequest(**by_id))
+    groups.finished(stub.Start(rpc.StartInstanceGroupRequest(**by_id)))
+    wait_until("both run again", groups.all_run)
+
+
 def test_a_group_that_cannot_work_is_refused(groups: Groups) -> None:
     for change in ({"max_expansion": 0}, {"size": 101}):
         with pytest.raises(grpc.RpcError) as refused:
