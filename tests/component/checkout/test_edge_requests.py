@@ -75,6 +75,22 @@ HEADERS = [
 HOP_BY_HOP = [("Connection", "close, X-Forwarded-For, X-Request-Id"), ("Upgrade", "h2c"), ("TE", "trailers")]
 OVERRIDES = ("x-http-method", "x-method-override", "x-original-url", "x-rewrite-url", "x_http")
 REPEATED = {"GET", "HEAD"}
+FORWARDED = [
+    "forwarded",
+    "front-end-https",
+    "true-client-ip",
+    "x-client-ip",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-protocol",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-original-host",
+    "x-real-ip",
+]
+"""By which frameworks that trust a proxy take another client, scheme or host than the proxy's."""
 OWN = "10.0.0.9"
 LIST = re.compile(r"^/(api/[a-z]+|long_dummy)/?$")
 """By which a node of bingo tells its kinds of requests apart: images/bingo/role.yaml."""
@@ -245,6 +261,14 @@ def test_edge_and_application_read_a_request_alike(edge: Edge, request: Request)
     else:
         assert [value for name, value in headers if name == "x-forwarded-for"] == [OWN]
         assert query == request.target.partition("#")[0].partition("?")[2].rstrip(" ")
+
+
+def test_client_scheme_and_host_are_those_that_the_edge_states(edge: Edge) -> None:
+    headers = tuple((name, "198.18.235.2") for name in (*FORWARDED, "x-forwarded-for", "x-forwarded-proto"))
+    (head,) = {*edge.send(Request("GET", "/ping", headers, b"", "1.1")).asked}
+    lines = [line.lower().partition(": ") for line in head.split("\r\n")]
+    forwarded = {name: value for name, _, value in lines if name in FORWARDED or name.startswith("x-forwarded")}
+    assert forwarded == {"x-forwarded-for": OWN, "x-forwarded-proto": "http"}
 
 
 def quoted(path: str) -> str:
