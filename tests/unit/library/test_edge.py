@@ -155,6 +155,12 @@ def test_an_external_server_is_resolved_by_haproxy_alone() -> None:
     assert "resolvers names init-addr last,libc,none" in written["haproxy.cfg"]
 
 
+def test_an_address_is_kept_while_the_name_server_fails() -> None:
+    """HAProxy forgets one after half a minute by itself."""
+    lines = files({"upstreams": {"app": {"address": "api.example.com:80"}}})["haproxy.cfg"].split("\n")
+    assert {"  hold other 1d", "  hold refused 1d", "  hold timeout 1d"} < {*lines}
+
+
 def test_bounds_follow_the_longest_route() -> None:
     routes = [{"path": "/report", "timeout": 300, "body": "2g"}, {"path": "/"}]
     written = files({"routes": routes})
