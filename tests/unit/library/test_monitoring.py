@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -82,8 +83,15 @@ def test_series_end_after_three_intervals_or_half_a_minute_without_a_sample(inte
     assert "--query.lookback-delta=${LOOKBACK} " in drop_in.read_text()
 
 
-@pytest.mark.parametrize("interval", ["", "0s", "5", "1m30s", "500ms"])
-def test_an_interval_is_a_number_of_seconds_or_minutes(interval: str) -> None:
+@pytest.mark.parametrize(("interval", "seconds"), [("5s", 5), ("30s", 30), ("1m", 60)])
+def test_every_rate_has_samples_even_where_a_look_failed(interval: str, seconds: int) -> None:
+    """Prometheus has no rate of less than two samples, and an alert on it would never fire."""
+    windows = re.findall(r"\[(\d+)([sm])\]", rendered("/etc/prometheus/rules.yml", {}, interval=interval).content)
+    assert min(int(number) * (60 if unit == "m" else 1) for number, unit in windows) == max(60, 4 * seconds)
+
+
+@pytest.mark.parametrize("interval", ["", "0s", "5", "1m30s", "500ms", "61s", "2m"])
+def test_an_interval_is_a_number_of_seconds_up_to_a_minute(interval: str) -> None:
     schema = Draft202012Validator(mapping_of(ROLE.schemas["interval"]))
     assert not schema.is_valid(interval)
     assert schema.is_valid("15s")
