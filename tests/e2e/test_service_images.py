@@ -62,6 +62,9 @@ echo owner=trial >"$0.files/samovar-seed"
 echo 15 >"$0.files/main/PG_VERSION"
 exec mkfs.ext4 -q -L samovar-pgdata -d "$0.files" "$0"
 """
+SOCKET = Path("/run/postgresql/.s.PGSQL.5432")
+OTHER_OWNER = ["unshare", "--mount", "sh", "-euc", 'mount -o loop "$0" /mnt; chown --recursive 4242:4242 /mnt/main']
+"""Gives the cluster of a data disk to a number that no user of the image has."""
 COUNTS = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
 PING = "curl -sf localhost/ping"
 KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /dev/null -w '%{http_code}'"
@@ -163,6 +166,38 @@ async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, 
     assert sql(lab, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
     assert b"samovar: the data disk of trial is here" in lab.driver.console(again.id)
     assert int(lab.inside(again, "df --output=size --block-size=1M /data | tail -n 1")) > 2500
+
+
+async def test_rows_of_an_image_whose_users_had_other_numbers_are_served(
+    lab: BridgedLab, baked: dict[str, Path]
+) -> None:
+    disk = lab.data_disk("pg-data", 2 * GIB, "data")
+    machine = await boot_postgres(lab, baked, disk)
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    await lab.driver.remove(machine.id)
+    run([*OTHER_OWNER, disk.path])
+    again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
+    await lab.wait_for_command(again, "systemctl is-active --quiet postgres")
+    assert sql(lab, again, COUNTS) == "290|5000|50000"
+
+
+async def test_nothing_is_written_to_a_damaged_file_system_which_the_next_boot_mends(
+    lab: BridgedLab, baked: dict[str, Path]
+) -> None:
+    disk = lab.data_disk("pg-data", 2 * GIB, "data")
+    machine = await boot_postgres(lab, baked, disk)
+    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    device = lab.inside(machine, "lsblk --noheadings --output KNAME $(findmnt --noheadings --output SOURCE /data)")
+    run(["dd", f"of=/sys/fs/ext4/{device}/trigger_fs_error"], stdin="trial")
+    await lab.wait_for_command(machine, "! runuser -u postgres -- psql -Xq bingo -c 'CREATE TABLE lost ()'")
+    await lab.wait_for_command(machine, "! systemctl is-active --quiet postgres")
+    assert "Read-only file system" in lab.inside(machine, "journalctl --unit postgres --no-pager")
+    await lab.driver.kill(machine.id)
+    await lab.driver.remove(machine.id)
+    again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
+    await lab.wait_for_command(again, "systemctl is-active --quiet postgres")
+    assert sql(lab, again, COUNTS) == "290|5000|50000"
+    assert "with errors" not in run(["dumpe2fs", "-h", disk.path]).stdout
 
 
 async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: BridgedLab, baked: dict[str, Path]) -> None:

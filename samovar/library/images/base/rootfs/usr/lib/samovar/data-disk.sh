@@ -21,13 +21,28 @@ disk_contents() { # DISK TAG: blank, or what is there: the tag of blkid where th
   fi
 }
 
-grow_ext4() { # DISK: to its end, before it is mounted, for a local machine may not resize what is mounted; prints what fails
-  local blocks size
-  read -r blocks size < <(dumpe2fs -h "$1" 2>/dev/null | awk -F: '/^Block count/ {n = $2} /^Block size/ {print n, $2}')
-  (($(blockdev --getsize64 "$1") >= (blocks + 1) * size)) || return 0
-  e2fsck -f -p "$1" >/dev/null || (($? == 1)) || {
+prepare_ext4() { # DISK: mends it, and lets it grow, before it is mounted; prints what fails
+  mend_ext4 "$1" && grow_ext4 "$1"
+}
+
+mend_ext4() { # [OPTION] DISK: in a moment, unless the file system is marked as damaged
+  e2fsck -p "$@" >/dev/null || (($? == 1)) || {
     echo "e2fsck found what only a person can mend"
     return 1
   }
+}
+
+grow_ext4() { # DISK: to its end; a local machine may not resize what is mounted
+  local blocks size
+  read -r blocks size < <(dumpe2fs -h "$1" 2>/dev/null | awk -F: '/^Block count/ {n = $2} /^Block size/ {print n, $2}')
+  (($(blockdev --getsize64 "$1") >= (blocks + 1) * size)) || return 0
+  mend_ext4 -f "$1" || return 1
   resize2fs "$1" 2>&1 >/dev/null | tail -n 1
+}
+
+take_over() { # FOLDER USER:GROUP: with what its former owner had, for a user's number may differ from image to image
+  local former
+  [[ " $(stat --format='%U:%G %u:%g' "$1") " != *" $2 "* ]] || return 0
+  former=$(stat --format=%u "$1")
+  if ((former)); then chown --recursive --no-dereference --from="$former" "$2" "$1"; else chown "$2" "$1"; fi
 }
