@@ -207,6 +207,10 @@ async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: Brid
     assert sql(lab, machine, "SHOW effective_cache_size") == "384MB"
     log = int(sql(lab, machine, "SELECT setting FROM pg_settings WHERE name = 'max_wal_size'"))
     assert 200 < log <= 256
+    lab.inside(machine, "echo 300 >/proc/$(systemctl show -P MainPID postgres)/oom_score_adj")
+    score = sql(lab, machine, "SELECT pg_read_file('/proc/self/oom_score_adj')")
+    assert score == "0", "the kernel spares the server, and no backend more than others"
+    assert lab.inside(machine, "cat /proc/sys/net/ipv4/tcp_retries2") == "6"
     verifier = sql(lab, machine, "SELECT passwd FROM pg_shadow WHERE usename = 'bingo'")
     assert verifier.startswith("SCRAM-SHA-256$")
     asked = f"host={POSTGRES} user=bingo dbname=bingo password='it is a trial'"  # pragma: allowlist secret - made up
