@@ -43,7 +43,7 @@ secrets: {word: first}
 CHANGED = """\
 databases: [{name: shop, owner: shop}, {name: rows, owner: keeper}]
 users: [{name: shop, secret: word}, {name: keeper, secret: other}]
-parameters: {work_mem: 32MB, max_connections: 50}
+parameters: {work_mem: 32MB, max_connections: 50, default_transaction_read_only: true, log_transaction_sample_rate: 1}
 secrets: {word: second, other: "it's another"}
 """
 WRONG = {
@@ -243,7 +243,9 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
 
     pid = lab.inside(machine, "systemctl show -P MainPID postgres")
     configure(lab, machine, CHANGED)
-    lab.inside(machine, "systemctl reload postgres")
+    lab.inside(
+        machine, f"mv {SOCKET} /run; systemctl reload --no-block postgres; sleep 1; mv /run/{SOCKET.name} {SOCKET}"
+    )
     restarted = f"systemctl is-active --quiet postgres && [[ $(systemctl show -P MainPID postgres) != {pid} ]]"
     await lab.wait_for_command(machine, restarted)
     assert sql(lab, machine, "SHOW work_mem", "rows") == "32MB"
