@@ -60,6 +60,24 @@ def test_a_server_that_ends_again_and_again_is_unhealthy_in_every_state(health: 
     assert reason == f"active/{server}: the server ended 3 times in 60 s"
 
 
+@pytest.mark.parametrize(
+    ("folder", "options", "reason"),
+    [
+        ("/data", "rw,errors=remount-ro", ""),
+        ("/data", "ro,errors=remount-ro", "damaged"),
+        ("/data", "rw,errors=remount-ro,emergency_ro", "damaged"),
+        ("/media", "ro", ""),
+    ],
+)
+def test_a_data_disk_that_the_kernel_writes_no_more_is_damaged(
+    health: ModuleType, folder: str, options: str, reason: str
+) -> None:
+    mounts = (
+        f"22 1 0:21 / /proc rw - proc proc rw\n90 22 7:2 / {folder} rw,noatime shared:9 - ext4 /dev/vdb {options}\n"
+    )
+    assert ("damaged" if health.damage(mounts) else "") == reason
+
+
 def test_ends_count_for_a_minute_and_a_manual_start_is_none(health: ModuleType) -> None:
     ends = health.Ends()
     asked = [(0, 7), (3, 8), (6, 8), (9, 10), (12, 0), (15, 1), (64, 1), (70, 1), (76, 1)]

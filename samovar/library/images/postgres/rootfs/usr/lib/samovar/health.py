@@ -22,6 +22,9 @@ LISTEN_FD = 3
 """The first descriptor of a service that has a socket: sd_listen_fds(3)."""
 DATA, SERVER = "pgdata.service", "postgres.service"
 DATA_MESSAGE = Path("/run/samovar/pgdata")
+DATA_FOLDER, MOUNTS = "/data", Path("/proc/self/mountinfo")
+NOT_WRITTEN = frozenset({"ro", "emergency_ro"})
+"""What the kernel adds to the options of a file system that it found damaged: the second one from Linux 6.15 on."""
 TIMEOUT = 5.0
 PERIOD, MOST_ENDS = 60.0, 3
 """A server that ended so often in so many seconds ends again and again."""
@@ -66,6 +69,14 @@ def unhealthy_reason(data: dict[str, str], server: dict[str, str], ends: int) ->
     return f"{state}: {DATA_MESSAGE.read_text().strip() if DATA_MESSAGE.exists() else 'starting'}"
 
 
+def damage(mounts: str) -> str:
+    """Return what is wrong with the data disk, empty if nothing. A mount's last field has its file system's options."""
+    for mount in map(str.split, mounts.splitlines()):
+        if mount[4] == DATA_FOLDER and not NOT_WRITTEN.isdisjoint(mount[-1].split(",")):
+            return "the file system of the data disk is damaged and read-only; a start of the machine mends it"
+    return ""
+
+
 def states() -> str:
     """Return the states of the data disk and the server. Raises SubprocessError if systemd does not answer."""
     command = ("/usr/bin/systemctl", "show", "--property=ActiveState,SubState,NRestarts", DATA, SERVER)
@@ -78,7 +89,8 @@ def reason_now(ends: Ends) -> str:
         data, server = properties(states())
     except subprocess.SubprocessError as error:
         return f"systemd does not answer: {error}"
-    return unhealthy_reason(data, server, ends.lately(int(server["NRestarts"]), time.monotonic()))
+    reason = unhealthy_reason(data, server, ends.lately(int(server["NRestarts"]), time.monotonic()))
+    return reason or damage(MOUNTS.read_text())
 
 
 class Handler(BaseHTTPRequestHandler):
