@@ -1,6 +1,7 @@
 """Changes several files together: all of them or none, also when the agent dies in between.
 
 The old content is written to an undo file before the first file is changed. An agent that starts undoes such a change.
+A file may be in a folder of its service, which could put a link in its place: none is followed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 import pwd
 import shutil
+import stat
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,9 +34,10 @@ class Files:
         return self._root / target.lstrip("/")
 
     def read(self, target: str) -> File | None:
-        path = self.path(target)
+        """Return a file; None where there is none, or something else."""
         try:
-            content, status = path.read_text(encoding=ENCODING, errors=ANY_BYTE), path.stat()
+            with os.fdopen(_opened(self.path(target)), encoding=ENCODING, errors=ANY_BYTE) as file:
+                content, status = file.read(), os.fstat(file.fileno())
         except FileNotFoundError:
             return None
         return File(target, content, status.st_mode & 0o7777, _owner(status))
@@ -90,12 +93,20 @@ class Files:
         path = self.path(file.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}.samovar")
-        partial.touch(mode=0o600)
-        if file.owner:
-            _change_owner(partial, file.owner)
-        partial.write_text(file.content, encoding=ENCODING, errors=ANY_BYTE)
-        partial.chmod(file.mode)
+        partial.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding=ENCODING, errors=ANY_BYTE) as new:
+            if file.owner:
+                _change_owner(descriptor, file.owner)
+            new.write(file.content)
+            os.fchmod(descriptor, file.mode)
         partial.replace(path)
+
+
+def _opened(path: Path) -> int:
+    if not stat.S_ISREG(path.lstat().st_mode):
+        raise FileNotFoundError(path)
+    return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _owner(status: os.stat_result) -> str:
@@ -111,9 +122,9 @@ def _owner(status: os.stat_result) -> str:
     return f"{user}:{group}"
 
 
-def _change_owner(path: Path, owner: str) -> None:
+def _change_owner(descriptor: int, owner: str) -> None:
     user, group = (int(name) if name.isdigit() else name for name in owner.split(":"))
     try:
-        shutil.chown(path, user, group)
+        shutil.chown(descriptor, user, group)
     except LookupError as error:
         raise InvalidConfig(f"owner {owner}: {error}") from error

@@ -56,6 +56,28 @@ def test_unchanged_files_are_not_touched(files: Files, tmp_path: Path) -> None:
     assert (tmp_path / "etc/three").stat() == before
 
 
+def test_a_link_in_the_folder_of_a_file_leads_the_agent_nowhere(files: Files, tmp_path: Path) -> None:
+    """Redis, for one, owns /etc/redis: it could give itself any file of the machine by a link."""
+    victim = tmp_path / "victim"
+    victim.write_text("of root")
+    victim.chmod(0o640)
+    (tmp_path / "etc/a/.one.samovar").symlink_to(victim)
+    (tmp_path / "etc/three").unlink()
+    (tmp_path / "etc/three").symlink_to(victim)
+    assert files.edited(OLD) == ["/etc/three"]
+    assert files.change(NEW, nothing)
+    assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("of root", 0o640)
+    assert not (tmp_path / "etc/three").is_symlink()
+
+
+def test_a_pipe_in_the_place_of_a_file_does_not_stop_the_agent(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "etc/three").unlink()
+    os.mkfifo(tmp_path / "etc/three")
+    assert files.edited(OLD) == ["/etc/three"]
+    assert files.change(OLD, nothing)
+    assert state(tmp_path)["etc/three"] == ("old three", 0o644)
+
+
 def test_a_rejected_change_is_undone(files: Files, tmp_path: Path) -> None:
     before = state(tmp_path)
     with pytest.raises(InvalidConfig):
@@ -73,8 +95,8 @@ class Died(BaseException):
     """The agent was killed here."""
 
 
-STEPS = 4
-"""Of a change of two files: the note, each file, the end of the note."""
+STEPS = 7
+"""Of a change of two files: the note, each file, before each of these an earlier one's remains; the end of the note."""
 
 
 @pytest.mark.parametrize("late", [False, True])
