@@ -17,6 +17,9 @@ from samovar.core.errors import ConfigError
 OS, ARCHITECTURE = "linux", "amd64"
 BLOCK = 1 << 20
 Digest = Annotated[str, StringConstraints(pattern="^sha256:[0-9a-f]{64}$")]
+Directory = Annotated[str, StringConstraints(pattern=r"^(/[^\x00-\x1f\x7f\\]*)?$")]
+Signal = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9+-]*$")]
+"""Lines of a unit are made of both, so neither may hold what a unit takes for the end of a line."""
 OpenBlob = Callable[[str], IO[bytes]]
 """Opens a blob by its digest, in hex. Raises FileNotFoundError."""
 
@@ -57,8 +60,8 @@ class Process(_Part):
     cmd: tuple[str, ...] | None = Field(default=None, validation_alias="Cmd")
     env: tuple[str, ...] | None = Field(default=None, validation_alias="Env")
     user: str | None = Field(default=None, validation_alias="User")
-    working_dir: str | None = Field(default=None, validation_alias="WorkingDir")
-    stop_signal: str | None = Field(default=None, validation_alias="StopSignal")
+    working_dir: Directory | None = Field(default=None, validation_alias="WorkingDir")
+    stop_signal: Signal | None = Field(default=None, validation_alias="StopSignal")
 
 
 class Configuration(Platform):
