@@ -96,6 +96,8 @@ def faults(entries: Iterable[tarfile.TarInfo]) -> Iterator[str]:
             yield f"{entry.name} leads out of the tarball"
         elif links & {*path.parents}:
             yield f"{entry.name} lies behind a symbolic link"
+        elif entry.islnk() and PurePosixPath(entry.linkname) in links:
+            yield f"{entry.name} is a hard link to a symbolic link"
         else:
             yield from _fault(entry)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tarfile
 import tempfile
@@ -12,13 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
+from pydantic import ValidationError
+
 from samovar.core.cache import keep_latest, mark_used
 from samovar.core.errors import ConfigError, ProcessFailed
 from samovar.core.files import exclusive
 from samovar.core.paths import cache_dir
 from samovar.core.process import run
 from samovar.images.definition import Application
-from samovar.images.oci.image import OpenBlob, find_manifest
+from samovar.images.oci.image import Descriptor, Manifest, OpenBlob, find_manifest
 from samovar.images.store import KEPT
 from samovar.project.application import untagged
 
@@ -74,12 +75,21 @@ def find_digest(path: Path) -> str | None:
     index = _read_index(path)
     if index is None:
         return None
-    digests = [str(manifest["digest"]) for manifest in json.loads(index)["manifests"]]
+    digests = [manifest.digest for manifest in _manifests(index, path)]
     if len(digests) != 1:
         raise ConfigError(
             f"{path} holds {len(digests)} images", remedy="make one of it: skopeo copy oci:FOLDER:TAG oci-archive:FILE"
         )
     return digests[0]
+
+
+def _manifests(index: bytes, path: Path) -> tuple[Descriptor, ...]:
+    try:
+        return Manifest.model_validate_json(index).manifests
+    except ValidationError as error:
+        what = error.errors(include_url=False)[0]
+        where = ".".join(map(str, what["loc"]))
+        raise ConfigError(f"{path}: its {INDEX}: {where}: {what['msg']}", remedy="make it anew") from error
 
 
 def _read_index(path: Path) -> bytes | None:

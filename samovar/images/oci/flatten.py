@@ -89,6 +89,7 @@ def _names(tree: Tree, layer: int) -> dict[int, list[str]]:
 def _placed(entry: tarfile.TarInfo, root: str, path: str) -> tarfile.TarInfo:
     placed = copy.copy(entry)
     placed.name, placed.mode = _below(root, path), entry.mode & PERMISSIONS
+    placed.type, placed.size = (tarfile.REGTYPE, entry.size) if entry.isreg() else (entry.type, 0)
     placed.uname = placed.gname = ""
     placed.pax_headers = {}
     return placed

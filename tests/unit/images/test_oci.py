@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import tarfile
 from pathlib import Path
 
@@ -10,7 +13,9 @@ import pytest
 from samovar.core.errors import ConfigError
 from samovar.images.definition import ImageDefinition, digest_of
 from samovar.images.load import load_images
-from samovar.images.oci.image import OciImage, Process
+from samovar.images.oci.fetch import find_digest
+from samovar.images.oci.flatten import read_tree, write_tree
+from samovar.images.oci.image import Descriptor, OciImage, Process, read_image
 from samovar.images.oci.layers import Tree
 from samovar.images.oci.service import PATH, Identity, identify, service_of
 from samovar.images.unit import ALIAS, unit_text
@@ -149,6 +154,55 @@ def test_process_with_defaults_is_root_with_few_capabilities() -> None:
     assert "CAP_SETUID" in capabilities
     assert "CAP_SYS_ADMIN" not in capabilities
     assert not [line for line in lines if line.startswith(("AmbientCapabilities", "KillSignal"))]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("WorkingDir", "/\nExecStartPre=+/bin/sh -c 'id >/root/ran'"),
+        ("WorkingDir", "/\rExecStartPre=+/bin/id"),
+        ("WorkingDir", "/srv\\"),
+        ("WorkingDir", "+"),
+        ("StopSignal", "SIGTERM\nExecStartPre=+/bin/id"),
+        ("StopSignal", "SIGTERM;"),
+    ],
+)
+def test_an_image_adds_no_line_to_its_unit(key: str, value: str) -> None:
+    """A program that a unit marks with + is run as root of the machine, and not in the tree of the image."""
+    blobs: dict[str, bytes] = {}
+
+    def blob(**content: object) -> str:
+        data = json.dumps(content).encode()
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[digest] = data
+        return digest
+
+    configuration = blob(os="linux", architecture="amd64", config={"Cmd": ["app"], key: value})
+    manifest = blob(config={"digest": f"sha256:{configuration}"}, layers=[])
+    with pytest.raises(ConfigError, match=f"image: no OCI image: config.{key}"):
+        read_image(manifest, lambda sha256: io.BytesIO(blobs[sha256]), "image")
+
+
+def test_digest_of_an_archive_is_one_before_it_is_written_into_image_yaml(tmp_path: Path) -> None:
+    (tmp_path / "oci-layout").touch()
+    for digest in ('x"\n  run: {command: [/bin/sh]}\nchecks: {commands: [[id]]}\n#', "", None):
+        (tmp_path / "index.json").write_text(json.dumps({"manifests": [{"digest": digest}]}))
+        with pytest.raises(ConfigError, match=r"its index.json: manifests.0.digest"):
+            find_digest(tmp_path)
+
+
+def test_an_entry_without_content_has_no_size(tmp_path: Path) -> None:
+    """A tar that lists what a link with a size is followed by would take it for the content of that link."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        link = entry("link", "app")
+        link.size = 1024
+        tar.addfile(link)
+    digest = f"sha256:{hashlib.sha256(layer.getvalue()).hexdigest()}"
+    image = OciImage("image", Process(), (Descriptor(digest=digest),), lambda _: io.BytesIO(layer.getvalue()))
+    write_tree(image, read_tree(image), tmp_path / "out.tar", root="/", folders=())
+    with tarfile.open(tmp_path / "out.tar") as out:
+        assert out.getmember("link").size == 0
 
 
 def test_own_path_and_home_go_before_the_defaults() -> None:

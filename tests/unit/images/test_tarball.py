@@ -83,6 +83,13 @@ def test_an_entry_that_no_image_takes_is_named(tmp_path: Path, bad: tarfile.TarI
     assert "pack it anew without that" in caught.value.remedy
 
 
+def test_hard_link_to_a_symbolic_link_is_refused(tmp_path: Path) -> None:
+    """It is that link in another folder, from where it may lead out."""
+    link, same = entry("a/b/link", tarfile.SYMTYPE, "../../c"), entry("link", tarfile.LNKTYPE, "a/b/link")
+    with pytest.raises(ConfigError, match="link is a hard link to a symbolic link"):
+        repack(tarball(tmp_path / "a.tar", link, same), "/opt", tmp_path / "out.tar", name="a")
+
+
 def test_file_behind_a_link_is_refused_whichever_comes_first(tmp_path: Path) -> None:
     link, file = entry("a", tarfile.SYMTYPE, "b"), entry("a/file")
     for order in ((link, file), (file, link)):
