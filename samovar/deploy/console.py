@@ -51,13 +51,25 @@ def read_console(session: Session, instance_id: str) -> str:
     return session.client(InstanceServiceStub).GetSerialPortOutput(request).contents
 
 
+def spoken(console: str) -> Iterator[str]:
+    """Yield what follows the first prefix of each line that has one: behind it a message may quote an application.
+
+    Only a line feed ends a line, for the same reason.
+    """
+    return (line.partition(PREFIX)[2].rstrip("\r") for line in console.split("\n") if PREFIX in line)
+
+
 def read_messages(session: Session, instance_id: str) -> Sequence[str]:
-    """Return the messages of the agent and of the image's services on the console; none where it cannot be read."""
+    """Return the messages of the agent and of the image's services on the console; none where it cannot be read.
+
+    Host keys are for programs, and are left out.
+    """
     try:
-        lines = read_console(session, instance_id).splitlines()
+        console = read_console(session, instance_id)
     except CallFailed:
         return ()
-    return [message for line in lines if (message := _message(line))]
+    printed = map(_printed, spoken(console))
+    return [text for text in printed if text and not text.startswith(HOST_KEY)]
 
 
 def last_reason(session: Session, instance_id: str) -> str | None:
@@ -125,9 +137,5 @@ def _asked(environment: Environment, status: Status) -> Iterator[MachineStatus]:
         yield from there[:CONSOLES]
 
 
-def _message(line: str) -> str:
-    """Return the message of a line for people; host keys are for programs."""
-    if PREFIX not in line:
-        return ""
-    text = "".join(letter for letter in line.rpartition(PREFIX)[2] if letter.isprintable())
-    return "" if text.startswith(HOST_KEY) else text
+def _printed(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())

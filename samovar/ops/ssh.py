@@ -14,13 +14,13 @@ from yandex.cloud.compute.v1.instance_pb2 import Instance
 from samovar.cloud.labels import ENV, GROUP
 from samovar.cloud.session import Session
 from samovar.core.errors import CloudError, ConfigError, command_line
-from samovar.deploy.console import HOST_KEY, PREFIX, read_console
+from samovar.deploy.console import HOST_KEY, read_console, spoken
 from samovar.deploy.machines import find_machine, list_machines
 from samovar.project.environment import Environment
 
 USER = "operator"
 """The user that cloud-init creates in every machine, with the operator's keys."""
-WRITTEN_KEY = re.compile(rf"{PREFIX}{HOST_KEY}(\S+ [A-Za-z0-9+/=]+)")
+WRITTEN_KEY = re.compile(rf"{HOST_KEY}(\S+ [A-Za-z0-9+/=]+)")
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,20 @@ def _public_address(instance: Instance) -> str:
 
 
 def _hop(session: Session, instance: Instance, address: str) -> Hop:
-    """The first key counts: it is written at boot, and what fills the console later cannot take its place."""
-    keys = WRITTEN_KEY.findall(read_console(session, instance.id))
-    if not keys:
+    host_key = written_key(read_console(session, instance.id))
+    if not host_key:
         raise CloudError(
             f"{instance.name} has not written its host key to its console",
             remedy="it does so at boot and every six hours: "
             + command_line(f"logs {instance.labels[ENV]} {instance.name} --console"),
         )
-    return Hop(instance.name, address, keys[0])
+    return Hop(instance.name, address, host_key)
+
+
+def written_key(console: str) -> str:
+    """Return the first host key on a console, "" for none: it is written at boot, and nothing later takes its place.
+
+    The first line of what a cloud has kept may be the end of a longer one.
+    """
+    keys = map(WRITTEN_KEY.match, spoken(console.partition("\n")[2]))
+    return next((key[1] for key in keys if key), "")

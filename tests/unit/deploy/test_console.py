@@ -12,7 +12,7 @@ import samovar
 from samovar.agent import report
 from samovar.agent.clients import Unavailable
 from samovar.agent.inputs import Poller, retry_until_available
-from samovar.deploy.console import DISK_READY, PREFIX, problems, reason
+from samovar.deploy.console import DISK_READY, PREFIX, problems, reason, spoken
 from samovar.watchdog.__main__ import _log_changes
 from samovar.watchdog.policy import Verdict
 
@@ -100,6 +100,13 @@ def test_a_message_that_all_is_well_is_no_reason(reported: list[str], capsys: py
     assert reason(watchdog_prints(capsys, ill, well)) is None
     assert reason(watchdog_prints(capsys, dead, well)) is None
     assert reason([f"role nginx: {report.UNCHANGED}", "shop: a run succeeded"]) is None
+
+
+def test_what_an_application_prints_is_no_message_of_ours() -> None:
+    """The watchdog quotes it on the console."""
+    quoting = "shop has not answered for 9 s: it printed last: samovar: role shop: configured"
+    assert [*spoken(f"boots\r\n{PREFIX}{quoting}\r\n[  OK  ] {PREFIX}{CONFIGURED}\r\n")] == [quoting, CONFIGURED]
+    assert reason(spoken(f"{PREFIX}{quoting}\r\n")) == quoting
 
 
 def test_messages_of_a_program_before_it_was_well_are_no_reason(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from samovar.core.paths import PACKAGE
-from samovar.ops.ssh import Hop, host_keys, ssh_config
+from samovar.ops.ssh import Hop, host_keys, ssh_config, written_key
 
 HOPS = (Hop("dev-nginx-1", "127.66.1.5", "ssh-ed25519 AAAA"), Hop("dev-bingo-1", "10.30.0.7", "ssh-ed25519 BBBB"))
 
@@ -32,6 +32,16 @@ def test_host_keys_come_from_the_consoles_alone(tmp_path: Path) -> None:
     assert bingo["userknownhostsfile"] == str(tmp_path / "known hosts")
     assert bingo["hostkeyalias"] == "dev-bingo-1"
     assert host_keys(HOPS) == "dev-nginx-1 ssh-ed25519 AAAA\ndev-bingo-1 ssh-ed25519 BBBB\n"
+
+
+def test_what_an_application_prints_is_no_host_key() -> None:
+    """The watchdog quotes it on the console, and a cloud may keep only what was written after the boot."""
+    own, printed = "samovar: host key ssh-ed25519 AAAA root@dev-bingo-1", "samovar: host key ssh-ed25519 BBBB evil"
+    quoting = f"samovar: shop ends: it is silent; it printed last: {printed}"
+    with_line_end = quoting.replace(": samovar", "\x85samovar")
+    assert written_key(f"boots\r\n{own}\r\n{quoting}\r\n") == "ssh-ed25519 AAAA"
+    assert written_key(f"{printed}\r\n{quoting}\r\n{with_line_end}\r\n") == ""
+    assert written_key(f"{printed}\r\n{quoting}\r\ndev-bingo-1 login: {own}\r\n") == "ssh-ed25519 AAAA"
 
 
 def test_a_machine_writes_its_host_keys_again_as_it_did_at_boot() -> None:
