@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 
@@ -97,7 +99,7 @@ class Actions:
         return False
 
     def _old_logs(self) -> list[Path]:
-        return sorted(self._files(".*"), key=lambda path: path.stat().st_mtime)
+        return sorted(self._files(".*"), key=_changed)
 
     def _files(self, end: str) -> list[Path]:
         return [Path(file) for pattern in self._log_files for file in glob(f"{pattern}{end}")]  # noqa: PTH207 - absolute
@@ -105,14 +107,41 @@ class Actions:
     def _remove(self, path: Path, low: float) -> bool:
         if free(self._log_files) >= low:
             return False
-        path.unlink(missing_ok=True)
-        return True
+        with suppress(OSError), _opened(path.parent, os.O_RDONLY | os.O_DIRECTORY) as folder:
+            os.unlink(path.name, dir_fd=folder)
+            return True
+        return False
 
     def _truncate(self, path: Path, low: float) -> bool:
-        if free(self._log_files) >= low or path.stat().st_size <= LARGE:
+        if free(self._log_files) >= low:
             return False
-        run(self._log, "truncate", "--size=0", str(path))
-        return True
+        with suppress(OSError), _opened(path, os.O_WRONLY | os.O_NONBLOCK) as file:
+            if os.fstat(file).st_size > LARGE:
+                os.ftruncate(file, 0)
+                return True
+        return False
+
+
+def _changed(path: Path) -> float:
+    """Return when a file was changed; 0 for one that is gone."""
+    with suppress(OSError):
+        return path.lstat().st_mtime
+    return 0.0
+
+
+@contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a path that no link is a part of: where the application may write, one could lead root elsewhere.
+
+    Raises OSError, also for such a path.
+    """
+    descriptor = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        if Path(f"/proc/self/fd/{descriptor}").readlink() != path:
+            raise OSError(f"{path}: a link leads elsewhere")
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> bool:

@@ -7,10 +7,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from samovar.watchdog import actions
 from samovar.watchdog.actions import Actions
 from samovar.watchdog.probes import in_flight, listener
 from tests.support.roles import watchdog_config
@@ -103,6 +105,29 @@ def test_a_connection_that_is_not_there_yet_is_in_flight() -> None:
             late.settimeout(0)
             late.connect_ex(address)
             wait_until("the second one", lambda: in_flight(address[1]) == 2)
+
+
+def test_a_full_disk_lets_no_link_of_the_application_lead_root_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may write in the folder of its logs, where it can put a link in the place of each of them."""
+    logs, other = tmp_path / "logs", tmp_path / "other"
+    for folder in (logs / "a", other):
+        folder.mkdir(parents=True)
+        for name in ("main.log", "main.log.1"):
+            (folder / name).write_bytes(bytes(2 << 20))
+    (logs / "b").symlink_to(other)
+    (logs / "c").mkdir()
+    (logs / "c/main.log").symlink_to(other / "main.log")
+    (logs / "c/main.log.1").symlink_to("nowhere")
+    os.mkfifo(logs / "c/main.log.2")
+    monkeypatch.setattr(actions, "free", lambda _: 0.0)
+    program(tmp_path, "journalctl", "#!/bin/sh\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    Actions(replace(watchdog_config(0), log_files=(f"{logs}/*/main.log",)), print).tidy(0.15)
+    assert {path.name: path.stat().st_size for path in other.iterdir()} == {"main.log": 2 << 20, "main.log.1": 2 << 20}
+    assert {path.name: path.stat().st_size for path in (logs / "a").iterdir()} == {"main.log": 0}
+    assert [path.name for path in (logs / "c").iterdir()] == ["main.log"]
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
