@@ -46,6 +46,12 @@ def require_own(folder: Path) -> None:
             )
 
 
+def foreign_owner(file: Path) -> str:
+    """Return the name of a file's owner; empty where that is we, root, or the user who called `sudo`."""
+    owner = file.lstat().st_uid
+    return "" if owner in {0, os.geteuid(), int(os.environ.get("SUDO_UID") or 0)} else _user(owner)
+
+
 def _user(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name

@@ -1,4 +1,7 @@
-"""The templates of files and pages that the tool writes. A name that a template lacks is an error."""
+"""The templates of files and pages that the tool writes. A name that a template lacks is an error.
+
+One of them is the project's own, and a project may be somebody else's: a template runs nothing.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,12 @@ def load_pages(folder: Path) -> Environment:
 
 
 def _environment(folder: Path, *, escape: bool) -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - most commands render nothing
+    from jinja2 import FileSystemLoader, StrictUndefined  # noqa: PLC0415 - most commands render nothing
+    from jinja2.sandbox import SandboxedEnvironment  # noqa: PLC0415
 
-    return Environment(
+    return SandboxedEnvironment(
         loader=FileSystemLoader(folder),
-        autoescape=escape,  # noqa: S701 - `load_text` is for what is no HTML
+        autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
+from samovar.core.paths import foreign_owner
 
 MARKER = "samovar.yaml"
 REMEDY = f"change to a folder of a project, name one by --project or SAMOVAR_PROJECT, or make one: touch {MARKER}"
@@ -55,13 +56,19 @@ def find_project(
     """Return the project that is `named`, else the one that `start` is in, else the one in the folder `otherwise`.
 
     `envs` is the folder of its environments, if not its own folder envs/.
-    Raises ConfigError where there is no project: a project is a folder with a file `samovar.yaml`.
+    Raises ConfigError where there is no project: a project is a folder with a file `samovar.yaml`; and where `start`
+    is in one that another user made, as anybody can in /tmp: what it says is run, so it has to be named.
     """
     if named and not (named / MARKER).is_file():
         raise ConfigError(f"{named} is no project: it has no {MARKER}", remedy=REMEDY)
     folder = named or _above(start) or otherwise
     if folder is None:
         raise ConfigError(f"no project: neither {start} nor a folder above it has a {MARKER}", remedy=REMEDY)
+    if folder not in {named, otherwise} and (owner := foreign_owner(folder / MARKER)):
+        raise ConfigError(
+            f"{folder / MARKER} belongs to {owner}, and a project says what is run here",
+            remedy=f"if it is the one that you mean, name it: --project {folder}",
+        )
     return Project(folder, envs or folder / "envs")
 
 

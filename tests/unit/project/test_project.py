@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 import pytest
+from jinja2.exceptions import SecurityError
 
 from samovar.cli.main import cli, main
 from samovar.cli.options import complete_environment
+from samovar.cloudinit.metadata import user_data
 from samovar.core.errors import ConfigError, ExitCode
 from samovar.project.project import find_project
 from tests.support.checkout import ROOT
+
+OTHER_USER = 65534
 
 
 def project(folder: Path) -> Path:
@@ -35,6 +40,26 @@ def test_a_project_that_is_named_goes_before_the_one_around(tmp_path: Path) -> N
 
 def test_outside_of_any_project_it_is_the_checkout_of_cli_py(tmp_path: Path) -> None:
     assert find_project(tmp_path, otherwise=ROOT).folder == ROOT
+
+
+def test_a_project_of_another_user_is_taken_only_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody can put a samovar.yaml into /tmp, and a bake runs the scripts of its images as root."""
+    outer = project(tmp_path / "a")
+    if os.geteuid() == 0:
+        os.chown(outer / "samovar.yaml", OTHER_USER, OTHER_USER)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: OTHER_USER)
+    inner = outer / "work"
+    inner.mkdir()
+    with pytest.raises(ConfigError, match="belongs to") as error:
+        find_project(inner)
+    assert f"--project {outer}" in error.value.remedy
+    assert find_project(inner, named=outer).folder == outer
+    assert find_project(inner, otherwise=outer).folder == outer
+    monkeypatch.setenv("SUDO_UID", str((outer / "samovar.yaml").stat().st_uid))
+    assert find_project(inner).folder == outer
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -69,6 +94,15 @@ def test_the_cloud_init_template_is_the_projects_own_or_the_librarys(
     (folder / "cloudinit/user-data.yaml.j2").write_text("#cloud-config\nown: true\n")
     assert main(arguments) == ExitCode.OK
     assert "own: true" in capsys.readouterr().out
+
+
+def test_a_cloud_init_template_runs_nothing_here(tmp_path: Path) -> None:
+    """A plan of a project that somebody gave us reads it, and no more."""
+    template = tmp_path / "user-data.yaml.j2"
+    template.write_text(f"{{{{ cycler.__init__.__globals__.os.system('touch {tmp_path}/ran') }}}}")
+    with pytest.raises(SecurityError, match="unsafe"):
+        user_data(template)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_completion_names_the_environments_of_the_project_and_is_silent_without_one(
