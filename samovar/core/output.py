@@ -124,7 +124,7 @@ class TerminalReporter:
             del self._running[name]
             self._state = ""
             self._refresh()
-        self._console.print(f"[green]✔[/] {name} [dim]{time.monotonic() - began:.1f} s[/]")
+        self._console.print(_done(name, time.monotonic() - began))
 
     def progress(self, state: str) -> None:
         self._state = state
@@ -149,6 +149,13 @@ class TerminalReporter:
         shown = Text(printable(f"{names}: {self._state}" if self._state else names))
         shown.truncate(self._console.width - len("⠋ "), overflow="ellipsis")
         return shown
+
+
+def _done(step: str, seconds: float) -> Text:
+    """Return the line of a step that is done; its name may come from the output of a bake."""
+    from rich.text import Text  # noqa: PLC0415 - not needed for --help
+
+    return Text.assemble(("✔", "green"), f" {printable(step)} ", (f"{seconds:.1f} s", "dim"))
 
 
 def stderr_reporter() -> Reporter:

@@ -16,7 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
 
-from samovar.core.output import Format, PlainReporter, date_time, printable, show, stderr_reporter, table
+from samovar.core.output import (
+    Format,
+    PlainReporter,
+    TerminalReporter,
+    date_time,
+    printable,
+    show,
+    stderr_reporter,
+    table,
+)
 
 Capture = pytest.CaptureFixture[str]
 
@@ -27,6 +36,16 @@ class Health(StrEnum):
 
 STATUS = {"environment": "dev", "machines": ({"name": "nginx-1", "health": Health.HEALTHY},), "größe": 2}
 PLAIN = {"environment": "dev", "machines": [{"name": "nginx-1", "health": "healthy"}], "größe": 2}
+
+
+def test_a_step_that_is_done_is_shown_by_its_name_alone(capsys: Capture) -> None:
+    """Its name may come from what a package prints in a bake."""
+    reporter = TerminalReporter()
+    with reporter.step("shop: \x1b]0;owned\x07[link=https://evil.example]packages"):
+        pass
+    shown = capsys.readouterr().err
+    assert "\x1b]0;" not in shown
+    assert "shop: [link=https://evil.example]packages" in shown
 
 
 def test_json_holds_the_complete_value(capsys: Capture) -> None:
