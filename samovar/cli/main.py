@@ -81,7 +81,11 @@ PREFIX = "SAMOVAR"
     show_envvar=True,
     help="Folder of the environments, each with a config.yaml.",
 )
-@click.option("--token", default="", help="IAM or OAuth token for Yandex Cloud, as YC_TOKEN.")
+@click.option(
+    "--token",
+    default="",
+    help="IAM or OAuth token for Yandex Cloud; YC_TOKEN keeps it from other users of this host.",
+)
 @click.option("--debug", is_flag=True, show_envvar=True, help="Log every process, and show the traceback of an error.")
 @click.version_option(__version__, prog_name="samovar")
 @click.pass_context
