@@ -104,6 +104,13 @@ def test_an_error_in_an_included_template_names_that(tmp_path: Path) -> None:
         render(ROLE, {"port": 80}, FACTS, texts.get, tmp_path)
 
 
+def test_a_template_runs_nothing(tmp_path: Path) -> None:
+    """A plan renders the templates of a project that may be somebody else's."""
+    with pytest.raises(InvalidConfig, match=r"^a.j2:1: SecurityError: .*unsafe"):
+        rendered(f"{{{{ cycler.__init__.__globals__.os.system('touch {tmp_path}/ran') }}}}")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_template_refuses_contradicting_settings() -> None:
     with pytest.raises(InvalidConfig, match=r"^port: 80 is taken$"):
         rendered('{% if settings.port == 80 %}{{ fail("port: 80 is taken") }}{% endif %}')
