@@ -33,13 +33,14 @@ class Command:
     argv: Sequence[str]
     stdin: str = ""
 
-    def namespaces(self, root: Path) -> tuple[str, ...]:
+    def namespaces(self, root: Path) -> tuple[Within, ...]:
         """Return the options of nsenter. `root` is the machine's root folder.
 
         nft is the machine's own where it has one: the host's may be older, and 1.0.6 crashes where 1.1.3 made a set.
+        What is the machine's own runs as its root, who may have put another program there, and not as the host's.
         """
         own = self.argv[0] == NFT and (root / NFT.lstrip("/")).is_file()
-        return (self.within, "--mount") if own else (self.within,)
+        return (Within.MACHINE if own else self.within,)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_rules_are_written_by_the_machine_itself_where_it_can(tmp_path: Path) ->
     own = tmp_path / NFT.lstrip("/")
     own.parent.mkdir(parents=True)
     own.touch()
-    assert command.namespaces(tmp_path) == ("--net", "--mount")
+    assert command.namespaces(tmp_path) == ("--all",), "as the machine's root, and not as the host's"
     delay = cause(MachineFault("delay", delay=1))
     assert delay
     assert delay.namespaces(tmp_path) == ("--net",)
