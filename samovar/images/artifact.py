@@ -9,7 +9,11 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
+from urllib.error import URLError
+from urllib.request import Request
 
 from samovar.core.cache import keep_used, mark_used
 from samovar.core.errors import ConfigError
@@ -166,9 +170,21 @@ def _partial(file: Path) -> Path:
     return file.with_name(f".{file.name}.{secrets.token_hex(4)}.new")
 
 
+class _HttpsAlone(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect out of https: a digest that nobody stated is taken of what comes."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if not newurl.startswith("https://"):
+            raise URLError(f"it leads to {newurl}, which is not https")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _download(url: str, file: Path) -> None:
+    opener = urllib.request.build_opener(_HttpsAlone)
     try:
-        with urllib.request.urlopen(url, timeout=FETCH_TIMEOUT) as answer, file.open("wb") as out:  # noqa: S310 - https and file alone pass
+        with opener.open(url, timeout=FETCH_TIMEOUT) as answer, file.open("wb") as out:
             shutil.copyfileobj(answer, out)
     except (OSError, ValueError) as error:
         raise ConfigError(f"application {url}: {error}", remedy="check the url") from error

@@ -38,11 +38,19 @@ def write_certificate(folder: Path, certificate: Certificate) -> Path:
 
 @contextmanager
 def serving(folder: Path, certificate: Path) -> Iterator[int]:
-    """Serve the files of `folder`, and yield the port."""
+    """Serve the files of `folder`, and yield the port; what is below `/to/` leads to the URL that follows."""
 
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *args: object) -> None:
             super().__init__(*args, directory=str(folder))  # type: ignore[arg-type]
+
+        def do_GET(self) -> None:
+            if self.path.startswith("/to/"):
+                self.send_response(302)
+                self.send_header("Location", self.path.removeprefix("/to/"))
+                self.end_headers()
+            else:
+                super().do_GET()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -14,7 +14,7 @@ import pytest
 
 from samovar.core.errors import ConfigError
 from samovar.images import artifact
-from samovar.images.artifact import BORROWED, obtain, put_application
+from samovar.images.artifact import BORROWED, fetch_url, obtain, put_application
 from samovar.images.bake_input import expected_of
 from samovar.images.definition import Application, Images, digests
 from samovar.images.load import load_images
@@ -182,6 +182,17 @@ def test_application_is_fetched_by_https_from_a_trusted_server_only(
             obtain(application)
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         assert obtain(application).read_bytes() == PROGRAM
+
+
+def test_no_redirect_leads_out_of_https(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A digest is taken of what comes where nobody states one, so it has to come from where the url says."""
+    certificate = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with serving(program.parent, certificate) as port:
+        secure, other = f"https://127.0.0.1:{port}", "http://127.0.0.1:1/program"
+        assert fetch_url(f"{secure}/to/{secure}/program", "").read_bytes() == PROGRAM
+        with pytest.raises(ConfigError, match=f"it leads to {other}, which is not https"):
+            fetch_url(f"{secure}/to/{other}", "")
 
 
 def test_digest_covers_the_sha256_of_the_application_and_not_its_url(tmp_path: Path) -> None:
