@@ -7,6 +7,7 @@ yandex.cloud/docs/lockbox/api-ref/Payload/get.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import ssl
 import time
@@ -27,6 +28,8 @@ TOKEN_MARGIN = 60.0
 LOCKBOX_TIMEOUT = 5.0
 LOCKBOX_ROLE = "lockbox.payloadViewer"
 OK, UNAUTHENTICATED, DENIED = 200, 401, 403
+HEADER_TEXT = re.compile(r"[!-~]+")
+"""What a token may consist of. An error about another one in a header would quote it."""
 MAX_ERROR_LENGTH = 200
 NO_SUCH_NAME = (socket.EAI_NONAME, socket.EAI_NODATA)
 
@@ -50,14 +53,14 @@ class Answer:
         """Return the JSON object of an answer with 200, None for any other answer."""
         try:
             document = json.loads(self.body) if self.status == OK else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return document if isinstance(document, dict) else None
 
     def error_text(self) -> str:
         """Return in one line why the answer is of no use. The body of an answer with 200 is not shown."""
         if self.status == OK:
-            return "it answers 200 and no JSON object"
+            return "it answers 200 and not what was asked for"
         text = " ".join(self.body.decode(errors="replace").split())[:MAX_ERROR_LENGTH]
         return f"it answers {self.status} {text}".rstrip()
 
@@ -104,10 +107,10 @@ class Metadata:
         """Return a new token. Raises Unavailable, also without a service account: the machine may still get one."""
         answer = self._get("service-accounts/default/token")
         document = answer.document() or {}
-        if "access_token" not in document:
+        text, seconds = document.get("access_token"), document.get("expires_in")
+        if not (isinstance(text, str) and HEADER_TEXT.fullmatch(text) and isinstance(seconds, int | float)):
             raise Unavailable(f"a token of this machine's service account: {self._name}: {answer.error_text()}")
-        seconds = float(str(document.get("expires_in", 0)))
-        return Token(str(document["access_token"]), time.monotonic() + seconds - min(TOKEN_MARGIN, seconds / 2))
+        return Token(text, time.monotonic() + seconds - min(TOKEN_MARGIN, seconds / 2))
 
     def _get(self, path: str) -> Answer:
         connection = HTTPConnection(self._address, timeout=METADATA_TIMEOUT)
@@ -176,7 +179,10 @@ def _denied_or_error(answer: Answer) -> str:
 
 def _payload(entries: Value, server: str) -> Secret:
     each = map(mapping_of, entries if isinstance(entries, list) else [])
-    texts = {str(entry.get("key")): _text(entry) for entry in each}
+    try:
+        texts = {str(entry.get("key")): _text(entry) for entry in each}
+    except ValueError:
+        raise Unavailable(f"{server}: an entry is not in base64") from None
     if not texts:
         raise Unavailable(f"{server}: it has no entries")
     return next(iter(texts.values())) if len(texts) == 1 else texts

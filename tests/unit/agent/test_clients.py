@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from samovar.agent import clients
-from samovar.agent.clients import Answer, Api, Lockbox, Token, Unavailable, read_api
+from samovar.agent.clients import Answer, Api, Lockbox, Metadata, Token, Unavailable, read_api
 from samovar.agent.role import InvalidConfig
 
 
@@ -51,6 +51,30 @@ def test_bytes_reach_a_file_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     value = answered(monkeypatch, {"key": "a", "binaryValue": base64.b64encode(b"\x00\xff").decode()})
     assert isinstance(value, str)
     assert value.encode(errors="surrogateescape") == b"\x00\xff"
+
+
+def test_an_entry_that_is_no_base64_is_unavailable_and_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Unavailable, match="an entry is not in base64") as error:
+        answered(monkeypatch, {"key": "a", "binaryValue": "QQ"})
+    assert error.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps({"access_token": "t1.secret\nX: y", "expires_in": 100}),
+        json.dumps({"access_token": "t1.sécret", "expires_in": 100}),
+        json.dumps({"access_token": "t1.secret", "expires_in": "secret"}),
+        json.dumps({"access_token": None, "expires_in": 100}),
+        '{"a":' * 100_000,
+    ],
+)
+def test_a_token_that_is_none_is_unavailable_and_not_shown(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
+    """An error about it in a header would quote it, on the console and in the journal."""
+    monkeypatch.setattr(clients, "http_get", lambda *_: Answer(200, body.encode()))
+    with pytest.raises(Unavailable, match=r"it answers 200 and not what was asked for$") as error:
+        Metadata("http://metadata").token()
+    assert "cret" not in str(error.value)
 
 
 def test_a_secret_without_entries_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
