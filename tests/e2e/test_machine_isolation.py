@@ -14,6 +14,7 @@ from samovar.core.errors import ProcessFailed
 from samovar.core.process import run
 from samovar.core.waiting import Pending, wait_for_async
 from samovar.localcloud.disks.builder import HostDiskBuilder
+from samovar.localcloud.machines.machine_faults import MachineFault
 from samovar.localcloud.machines.model import MAX_TASKS
 from samovar.localcloud.machines.nspawn import DESCRIPTORS
 from tests.support.machine_lab import MachineLab
@@ -135,6 +136,16 @@ async def test_root_in_a_machine_opens_no_setting_of_the_host_for_writing(lab: M
     assert [path for path in opened if not ITS_OWN.match(path)] == []
     sysrq = "test ! -e /run/seen/proc/sysrq-trigger || ! (: 9>/run/seen/proc/sysrq-trigger)"
     lab.as_service(machine, sysrq)
+
+
+async def test_what_a_machine_has_as_nft_runs_with_its_own_users_alone(lab: MachineLab) -> None:
+    """A drill cuts a machine off by the machine's own nft, in whose place its root may put another program."""
+    machine = lab.machine("a")
+    await lab.boot(machine)
+    spy = "#!/bin/sh\ncat /proc/self/uid_map >/root/users\n"
+    lab.as_service(machine, f"cat >/usr/sbin/nft <<'END'\n{spy}END\nchmod 755 /usr/sbin/nft")
+    await lab.driver.cause("a", MachineFault("port", port=80))
+    assert lab.as_service(machine, "cat /root/users") == lab.as_service(machine, "cat /proc/self/uid_map")
 
 
 async def test_machines_have_users_of_their_own_for_life(lab: MachineLab) -> None:
