@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import foreign_owner
+from samovar.core.paths import PACKAGE, foreign_owner
 
 MARKER = "samovar.yaml"
 REMEDY = f"change to a folder of a project, name one by --project or SAMOVAR_PROJECT, or make one: touch {MARKER}"
@@ -64,12 +64,19 @@ def find_project(
     folder = named or _above(start) or otherwise
     if folder is None:
         raise ConfigError(f"no project: neither {start} nor a folder above it has a {MARKER}", remedy=REMEDY)
-    if folder not in {named, otherwise} and (owner := foreign_owner(folder / MARKER)):
+    if folder not in {named, otherwise}:
+        _check_owner(folder)
+    return Project(folder, envs or folder / "envs")
+
+
+def _check_owner(folder: Path) -> None:
+    """Raise ConfigError for a project that another user made, unless this program is a part of it."""
+    owner = foreign_owner(folder / MARKER)
+    if owner and folder.resolve() != PACKAGE.parent:
         raise ConfigError(
             f"{folder / MARKER} belongs to {owner}, and a project says what is run here",
             remedy=f"if it is the one that you mean, name it: --project {folder}",
         )
-    return Project(folder, envs or folder / "envs")
 
 
 def _above(start: Path) -> Path | None:
