@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import rich_click as click
 
 from samovar.cli.context import Tool, pass_tool
 from samovar.cli.options import environment_argument, examples, identity_option, stream_output_option
-from samovar.core.output import Format, clock_time, printable, to_plain
+from samovar.core.output import Format, clock_time, printable, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +63,7 @@ def follow_environment(session: Session, environment: Environment, identity: Pat
 
 
 def _show(event: Event, fmt: str) -> None:
-    click.echo(json.dumps(to_plain(event), ensure_ascii=False) if fmt == Format.JSON else printable(_line(event)))
+    click.echo(to_json(event) if fmt == Format.JSON else printable(_line(event)))
 
 
 def _line(event: Event) -> str:

@@ -32,6 +32,10 @@ ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b
 """The escape sequences of a terminal (ECMA-48): control sequences, such as colours, OS commands, shorter ones."""
 
 
+C1 = re.compile(r"[\x7f-\x9f]")
+"""The control characters above ASCII (ECMA-48), and DEL."""
+
+
 class Format(StrEnum):
     """The formats in which data is shown."""
 
@@ -171,10 +175,16 @@ def to_plain(value: object) -> Json:
     return plain
 
 
+def to_json(value: object, *, indent: int | None = None) -> str:
+    """Return a value as JSON; the control characters that JSON leaves as they are, and a terminal obeys, by number."""
+    text = json.dumps(to_plain(value), indent=indent, ensure_ascii=False)
+    return C1.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
 def show(value: object, fmt: Format, table: Iterable[RenderableType] = ()) -> None:
     """Write `value` to stdout: as JSON or YAML, or as its `table` for people. Whoever reads it has it at once."""
     if fmt is Format.JSON:
-        print(json.dumps(to_plain(value), indent=2, ensure_ascii=False), flush=True)
+        print(to_json(value, indent=2), flush=True)
     elif fmt is Format.YAML:
         import yaml  # noqa: PLC0415 - only here
 

@@ -56,6 +56,15 @@ def test_json_holds_the_complete_value(capsys: Capture) -> None:
     assert err == ""
 
 
+def test_json_on_a_terminal_moves_no_cursor(capsys: Capture) -> None:
+    """Statements that a database was asked are shown as they are."""
+    query = "SELECT '\x9b2J\x1b[2J\x7f'"
+    show({"query": query}, Format.JSON)
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"query": query}
+    assert printable(out) == out
+
+
 def test_yaml_holds_what_json_holds_in_the_same_order(capsys: Capture) -> None:
     show(STATUS, Format.YAML)
     out, err = capsys.readouterr()
