@@ -46,6 +46,12 @@ def require_own(folder: Path) -> None:
             )
 
 
+def is_within(path: Path, *folders: Path) -> bool:
+    """Return whether a path lies in one of the folders once all links are followed."""
+    real = path.resolve()
+    return any(real.is_relative_to(folder.resolve()) for folder in folders)
+
+
 def foreign_owner(file: Path) -> str:
     """Return the name of a file's owner; empty where that is we, root, or the user who called `sudo`."""
     owner = file.lstat().st_uid

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from samovar.core.errors import ConfigError
+from samovar.core.paths import is_within
 from samovar.core.validation import Location
 from samovar.core.yaml_file import load_model, place_of
 from samovar.images.artifact import application_of
@@ -61,14 +62,18 @@ class ImageFolder:
             raise self.missing(source, at, error.strerror or "unreadable") from error
 
     def locate(self, source: str, at: Location) -> Path:
-        """Return the path of a source. Raises ConfigError where it is outside of the project."""
+        """Return the path of a source. Raises ConfigError where it is outside of the project, or a link leads there."""
         path = Path(os.path.normpath(self.path / source))
-        if not path.is_relative_to(os.path.normpath(self.root)):
+        if not path.is_relative_to(os.path.normpath(self.root)) or not is_within(path, self.root, self.path):
             raise ConfigError(
                 f"{place_of(self.file, at)}: {source} is not a path in this project",
-                remedy=f"correct it: it is seen from {self.path}, and stays in {self.root}",
+                remedy=f"correct it: it is seen from {self.path}, and stays in {self.root}, as do its links",
             )
         return path
+
+    def part(self, name: str) -> Path:
+        """Return the path of a part of the folder, which need not be there. Raises ConfigError as `locate` does."""
+        return self.locate(name, ())
 
     def present(self, source: str, at: Location) -> Path:
         """Return the path of a source. Raises ConfigError that names the line, where nothing is there."""

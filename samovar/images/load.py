@@ -153,7 +153,7 @@ def _files(name: str, folders: Mapping[str, ImageFolder]) -> tuple[InputFile, ..
     folder = folders[name]
     files = [
         *(file for entry, at in _numbered("files", folder.image.files) for file in _listed(folder, entry, at)),
-        *_with_modes(folder, read_rootfs(folder.path / "rootfs")),
+        *_with_modes(folder, read_rootfs(folder.part("rootfs"))),
         *(InputFile(f"{TEMPLATES}{file.target}", 0o644, file.owner, file.data) for file in _templates(folder)),
         *_role(name, folders),
         *(
@@ -193,7 +193,7 @@ def _with_modes(folder: ImageFolder, files: Iterable[InputFile]) -> Iterator[Inp
 
 
 def _templates(folder: ImageFolder) -> tuple[InputFile, ...]:
-    return read_folder(folder.path / "templates")
+    return read_folder(folder.part("templates"))
 
 
 def _apt(folder: ImageFolder, entry: Repository, at: Location) -> tuple[InputFile, ...]:
@@ -208,7 +208,7 @@ def _apt(folder: ImageFolder, entry: Repository, at: Location) -> tuple[InputFil
 
 def _role(name: str, folders: Mapping[str, ImageFolder]) -> Iterator[InputFile]:
     """Yield the role of the image's machines: its own role.yaml over those of its parents, as far as there are any."""
-    files = [folder.path / "role.yaml" for folder in lineage(name, folders)]
+    files = [folder.part("role.yaml") for folder in lineage(name, folders)]
     if present := [file for file in files if file.is_file()]:
         yield InputFile(f"{ROLES}/{name}.yaml", 0o644, "root:root", read_roles(present))
 
@@ -220,7 +220,7 @@ def _scripts(folder: ImageFolder) -> Iterator[Script]:
         yield byte_code(application.target or "")
     for source, at in _numbered("scripts", folder.image.scripts):
         yield Script(source, folder.read(source, at))
-    for file in read_folder(folder.path / "scripts"):
+    for file in read_folder(folder.part("scripts")):
         yield Script(f"scripts{file.target}", file.data)
 
 

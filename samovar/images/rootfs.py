@@ -5,11 +5,11 @@ Git keeps no more of a mode than the executable bit of the owner, so no more of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from samovar.core.errors import ConfigError
-from samovar.core.paths import LIBRARY
+from samovar.core.paths import LIBRARY, is_within
 from samovar.images.definition import InputFile
 
 OWNER = "root:root"
@@ -31,12 +31,23 @@ def read_folder(folder: Path) -> tuple[InputFile, ...]:
 
 
 def read_input(source: Path) -> list[tuple[str, InputFile]]:
-    """Return a file, with the path "", or the files of a folder but for byte code, each with its path in the folder."""
+    """Return a file, with the path "", or the files of a folder but for byte code, each with its path in the folder.
+
+    Raises ConfigError for a link out of the folder.
+    """
     if not source.is_dir():
         return [("", _read(source.parent, source))]
     inner = sorted(path for path in source.rglob("*") if path.is_file() and not is_byte_code(path))
+    refuse_links_out(source, inner)
     files = [_read(source, path) for path in inner]
     return [(file.target, file) for file in files]
+
+
+def refuse_links_out(folder: Path, paths: Iterable[Path]) -> None:
+    """Raise ConfigError where one of the paths in a folder is a link out of it: the file there is not the project's."""
+    for path in paths:
+        if path.is_symlink() and not is_within(path, folder):
+            raise ConfigError(f"{path}: a link that leads out of {folder}", remedy="put the file itself there")
 
 
 def _read(folder: Path, path: Path) -> InputFile:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from samovar.core.errors import ConfigError
 from samovar.images.definition import Script
+from samovar.images.rootfs import refuse_links_out
 from samovar.project.application import Zipapp
 
 PYTHON = "/usr/bin/python3 -I"
@@ -51,6 +52,7 @@ def _package(source: Path) -> Iterator[tuple[str, bytes]]:
     files = [path for path in source.rglob("*.py") if path.is_file()]
     if not files:
         raise ConfigError(f"{source}: has no module of Python", remedy="correct application.zipapp.source")
+    refuse_links_out(source, files)
     for path in files:
         yield f"{source.name}/{path.relative_to(source).as_posix()}", path.read_bytes()
 

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from samovar.core.cloud_kind import CloudKind
 from samovar.core.errors import ConfigError
-from samovar.core.paths import LIBRARY
+from samovar.core.paths import LIBRARY, PACKAGE, is_within
 from samovar.core.validation import FieldError
 from samovar.core.yaml_file import has_value, load_model, place_of
 from samovar.project.environment_options import (
@@ -129,9 +129,16 @@ class Environment(Strict):
 
     @property
     def user_data(self) -> Path:
-        """Return the template of its machines' user-data: the project's, else the library's."""
+        """Return the template of its machines' user-data: the project's, else the library's.
+
+        Raises ConfigError for a link to a file that is neither's: machines would get that to read.
+        """
         own = self.project.user_data
-        return own if own.is_file() else LIBRARY_USER_DATA
+        if not own.is_file():
+            return LIBRARY_USER_DATA
+        if not is_within(own, self.project.folder, PACKAGE.parent):
+            raise ConfigError(f"{own}: a link that leads out of the project", remedy="put the file itself there")
+        return own
 
     @property
     def groups(self) -> tuple[Group, ...]:

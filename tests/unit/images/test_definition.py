@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,36 @@ def test_folder_source_has_all_its_files_but_byte_code(tmp_path: Path) -> None:
         InputFile("/opt/agent/main.py", 0o755, "root:root", b"a"),
         InputFile("/opt/agent/sub/more.py", 0o644, "root:root", b"b"),
     )
+
+
+@pytest.mark.parametrize(
+    ("entry", "link"),
+    [
+        ("files: [{source: link, target: /x}]", "link"),
+        ("files: [{source: folder, target: /x}]", "folder/link"),
+        ("application: {source: link, target: /x}", "link"),
+        ('application: {zipapp: {source: folder, main: "folder:main"}, target: /x}', "folder/link.py"),
+        ("scripts: [link]", "link"),
+    ],
+)
+def test_no_link_brings_a_file_from_outside_of_the_project(tmp_path: Path, entry: str, link: str) -> None:
+    """A project that somebody gave us could take the operator's keys into an image."""
+    project = write(
+        tmp_path / "project", {"images/a/image.yaml": ROOT_IMAGE + entry + "\n", "images/a/folder/own.py": "own"}
+    )
+    write(tmp_path, {"id_ed25519": "private", "project/own.py": "own"})
+    (project / "images/a" / link).symlink_to(tmp_path / "id_ed25519")
+    assert re.search("is not a path in this project|a link that leads out", refusal(project).message)
+    (project / "images/a" / link).unlink()
+    (project / "images/a" / link).symlink_to(project / ("own.py" if "/" not in link else "images/a/folder/own.py"))
+    load_images(project_in(project))
+
+
+@pytest.mark.parametrize("part", ["rootfs", "templates", "scripts"])
+def test_no_part_of_an_image_lies_outside_of_the_project(tmp_path: Path, part: str) -> None:
+    write(tmp_path, {"keys/id_ed25519": "private", "project/images/a/image.yaml": ROOT_IMAGE})
+    (tmp_path / "project/images/a" / part).symlink_to(tmp_path / "keys")
+    assert f"{part} is not a path in this project" in refusal(tmp_path / "project").message
 
 
 def test_listed_file_has_the_stated_mode_and_owner(tmp_path: Path) -> None:

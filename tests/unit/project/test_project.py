@@ -96,6 +96,20 @@ def test_the_cloud_init_template_is_the_projects_own_or_the_librarys(
     assert "own: true" in capsys.readouterr().out
 
 
+def test_a_cloud_init_template_is_no_link_out_of_the_project(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Machines read it, and a project may be somebody else's."""
+    folder = project(tmp_path / "a")
+    for name in ("images", "groups", "envs"):
+        (folder / name).symlink_to(ROOT / name)
+    (tmp_path / "id_ed25519").write_text("private")
+    (folder / "cloudinit").mkdir()
+    (folder / "cloudinit/user-data.yaml.j2").symlink_to(tmp_path / "id_ed25519")
+    assert main(["--project", str(folder), "render", "dev", "nginx"]) == ExitCode.CONFIG
+    assert "a link that leads out of the project" in capsys.readouterr().err
+
+
 def test_a_cloud_init_template_runs_nothing_here(tmp_path: Path) -> None:
     """A plan of a project that somebody gave us reads it, and no more."""
     template = tmp_path / "user-data.yaml.j2"
