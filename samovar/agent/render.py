@@ -34,6 +34,8 @@ Load: TypeAlias = Callable[[str], str | None]
 
 BYTECODE = "/var/cache/samovar/templates"
 """Where an image keeps its templates as byte code: a boot would need longer to compile them than for all else here."""
+BYTECODE_FILE = "sandboxed-%s.cache"
+"""Byte code for the sandbox does not run outside of it: a former version of the tool shares the folder."""
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 QUOTED = re.compile(r'["\\$`]')
 CONTROL = r"\x00-\x08\x0b-\x1f\x7f"
@@ -95,7 +97,9 @@ def _environment(load: Load, bytecode: Path | None) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        bytecode_cache=FileSystemBytecodeCache(str(bytecode)) if bytecode and bytecode.is_dir() else None,
+        bytecode_cache=FileSystemBytecodeCache(str(bytecode), BYTECODE_FILE)
+        if bytecode and bytecode.is_dir()
+        else None,
     )
     environment.filters["environment_file"] = environment_file
     environment.tests["match"] = lambda text, pattern: re.match(pattern, text) is not None

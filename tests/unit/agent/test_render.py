@@ -4,7 +4,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemBytecodeCache, FunctionLoader
 
 from samovar.agent.inputs import Facts, Machine, Peer, Upstream, read_facts
 from samovar.agent.render import File, compile_templates, render
@@ -109,6 +109,14 @@ def test_a_template_runs_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match=r"^a.j2:1: SecurityError: .*unsafe"):
         rendered(f"{{{{ cycler.__init__.__globals__.os.system('touch {tmp_path}/ran') }}}}")
     assert not (tmp_path / "ran").exists()
+
+
+def test_byte_code_for_the_sandbox_is_not_run_by_a_version_without(tmp_path: Path) -> None:
+    load = {"a.j2": "{{ 'a'.upper() }}"}.get
+    assert render(ROLE, {}, FACTS, load, tmp_path)[0].content == "A"
+    loader = FunctionLoader(lambda name: (load(name) or "", f"template {name}", None))
+    former = Environment(loader=loader, bytecode_cache=FileSystemBytecodeCache(str(tmp_path)))  # noqa: S701
+    assert former.get_template("a.j2").render() == "A"
 
 
 def test_a_template_refuses_contradicting_settings() -> None:
