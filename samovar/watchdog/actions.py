@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 
 from .config import ALIAS, Config
-from .probes import Log, free, in_flight, listener, run
+from .probes import Log, free, in_flight, lives, processes, run
 
 DRAIN_SECONDS = 1.0
 """Seconds for the requests in flight before the application ends, and for its process to be gone."""
@@ -26,6 +26,7 @@ class Actions:
     def __init__(self, config: Config, log: Log) -> None:
         self._port = config.port
         self._name = config.name
+        self._unit = config.unit
         self._stop = config.stop
         self._log_files = config.log_files
         self._log = log
@@ -81,19 +82,19 @@ class Actions:
         """End the application, and hold requests until it is gone: until then the kernel takes connections for it."""
         self._log(f"{self._name} ends: {reason}")
         self.hold()
-        killed = listener(self._port) if self._port else None
+        ending = processes(self._unit)
         if seconds:
             run(self._log, "systemctl", "--no-block", "restart", UNIT)
-        if not seconds or not self._ended(killed, seconds):
+        if not seconds or not self._ended(ending, seconds):
             run(self._log, "systemctl", "kill", "--signal=SIGKILL", UNIT)
-            self._ended(killed, DRAIN_SECONDS)
+            self._ended(ending, DRAIN_SECONDS)
         self.release()
 
-    def _ended(self, killed: str | None, seconds: float) -> bool:
-        """Return whether the listener is gone in time; requests are held meanwhile."""
+    def _ended(self, ending: Sequence[int], seconds: float) -> bool:
+        """Return whether these processes are gone in time; requests are held meanwhile."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if _wait(lambda: killed is None or listener(self._port) != killed, min(left, DRAIN_SECONDS)):
+            if _wait(lambda: not any(map(lives, ending)), min(left, DRAIN_SECONDS)):
                 return True
             self.hold()
         return False

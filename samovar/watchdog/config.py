@@ -23,7 +23,8 @@ class Config:
 
     `health` is the path of a page at the port, "" where a connection is enough. What has port 0 takes no requests, and
     what is `scheduled` runs by a timer. `stable` are the seconds after which the first run of what has no port is well.
-    `log_files` are patterns of files. `stop` are the seconds that the application has to stop by itself.
+    `log_files` are patterns of files. `stop` are the seconds that the application has to stop by itself: none of what
+    is scheduled, which would start again out of time, while a run that is killed has failed.
     """
 
     unit: str
@@ -55,9 +56,8 @@ def read_config(text: str, unit: str, memory: int) -> Config:
         never_well=given["never"],
         **{key: given[key] for key in ("hold", "silent", "start", "failures")},
     )
-    return Config(
-        unit, port, given["health"], scheduled, given["stable"], tuple(given["log_files"]), given["stop"], limits
-    )
+    stop = 0 if scheduled else given["stop"]
+    return Config(unit, port, given["health"], scheduled, given["stable"], tuple(given["log_files"]), stop, limits)
 
 
 def _symptom(port: int, *, scheduled: bool) -> str:

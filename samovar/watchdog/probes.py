@@ -20,8 +20,14 @@ TIMEOUT = 2.0
 SETTLED = 15.0
 """Seconds for which a process without a port must have lived that systemd has started again: it may well end again."""
 ESTABLISHED, SYN_SENT, LISTEN = "01", "02", "0A"
+ENDED = "Z"
+"""The state of a process that has ended, and nobody knows yet."""
 PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 SOCKETS = Path("/proc/net")
+UNSHARED = frozenset({"Pss_Anon:", "Pss_Shmem:"})
+INVOCATIONS = Path("/run/systemd/units")
+LOCALHOST = "0100007F"
+"""127.0.0.1, as proc(5) writes it."""
 COMMAND_TIMEOUT = 10.0
 Log = Callable[[str], None]
 LINES, LONGEST = 5, 600
@@ -38,8 +44,8 @@ def observe(config: Config, log: Log) -> Observation:
     return Observation(
         at=time.monotonic(),
         ping=answer,
-        run=min(pids, default=0),
-        memory=sum(map(_resident, pids)),
+        run=invocation(config.unit) if pids else 0,
+        memory=memory(pids, config.limits.memory),
         free=free(config.log_files),
         jitter=random.random(),  # noqa: S311 - no secret
     )
@@ -75,9 +81,12 @@ def ask(port: int, path: str) -> Ping:
 
 
 def _answer(connection: HTTPConnection, path: str) -> Ping:
+    """Return how it answers. A page without an end is not read to its end."""
     connection.request("GET", path)
     response = connection.getresponse()
-    response.read()
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline and response.read1():
+        pass
     return Ping.OK if response.status < HTTPStatus.BAD_REQUEST else Ping.ERROR
 
 
@@ -93,6 +102,13 @@ def restarts(log: Log) -> int:
     return int(run(log, "systemctl", "show", "--property=NRestarts", "--value", ALIAS.name).strip() or 0)
 
 
+def invocation(unit: str) -> int:
+    """Return the number that systemd gave the present run of the unit, the last one where none runs; 0 without any."""
+    with suppress(OSError, ValueError):
+        return int(str((INVOCATIONS / f"invocation:{unit}").readlink()), 16)
+    return 0
+
+
 def processes(unit: str) -> list[int]:
     """Return the ids of all processes of the unit."""
     return [int(process.name) for process in Path("/proc").iterdir() if _belongs(process, f"/{unit}")]
@@ -104,6 +120,13 @@ def age(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / TICKS
     return 0.0
+
+
+def lives(pid: int) -> bool:
+    """Return whether a process has not ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != ENDED
+    return False
 
 
 def machine_memory() -> int:
@@ -127,12 +150,7 @@ def _free(folder: str) -> float:
 
 def in_flight(port: int) -> int:
     """Return how many requests the application serves or will get: the proxy opens a connection for each, over IPv4."""
-    return sum(line[2].endswith(f":{port:04X}") and line[3] in {ESTABLISHED, SYN_SENT} for line in _sockets("tcp"))
-
-
-def listener(port: int) -> str | None:
-    """Return the inode of the socket on which the application takes connections; it is another one in each run."""
-    return next((line[9] for line in _listening() if line[1].endswith(f":{port:04X}")), None)
+    return sum(line[2] == f"{LOCALHOST}:{port:04X}" and line[3] in {ESTABLISHED, SYN_SENT} for line in _sockets("tcp"))
 
 
 def ports(pids: Sequence[int]) -> list[int]:
@@ -165,6 +183,23 @@ def _belongs(process: Path, group: str) -> bool:
         if process.name.isdigit():
             return f"{group}/" in (process / "cgroup").read_text().replace("\n", "/")
     return False
+
+
+def memory(pids: Sequence[int], limit: int) -> int:
+    """Return the bytes of the processes. Where they seem more than the limit they are counted with care, which is slow.
+
+    Then what processes share counts once, and the pages of files that the kernel drops where it lacks memory do not.
+    """
+    resident = sum(map(_resident, pids))
+    return resident if resident <= limit else sum(map(_unshared, pids))
+
+
+def _unshared(pid: int) -> int:
+    """Return the bytes of a process without pages of files, and its share of what it has with others."""
+    with suppress(OSError):
+        lines = map(str.split, Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines())
+        return sum(int(line[1]) << 10 for line in lines if line[0] in UNSHARED)
+    return _resident(pid)
 
 
 def _resident(pid: int) -> int:

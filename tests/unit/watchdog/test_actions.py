@@ -14,11 +14,18 @@ import pytest
 
 from samovar.watchdog import actions
 from samovar.watchdog.actions import Actions
-from samovar.watchdog.probes import in_flight, listener
+from samovar.watchdog.probes import in_flight
 from tests.support.roles import watchdog_config
 from tests.support.wait import wait_until
 
 SERVE = "import socket, sys; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+LEAVES = f"""\
+import signal
+def leave(*_): s.close()
+signal.signal(signal.SIGTERM, leave)
+{SERVE}
+"""
+"""It listens no more from the signal on, and lives on, as one does that finishes what it has begun."""
 SLOW_TO_DIE = "#!/bin/sh\n(sleep 0.3; kill -KILL {pid}) >/dev/null 2>&1 &\n"
 SYSTEMCTL = """\
 #!/bin/sh
@@ -51,6 +58,7 @@ def test_requests_are_held_until_a_killed_application_has_ended(
 ) -> None:
     """A killed process lives on for a while on a busy host, and the kernel accepts connections for it."""
     process, port = shop
+    monkeypatch.setattr(actions, "processes", lambda _: [process.pid])
     program(tmp_path, "systemctl", SLOW_TO_DIE.format(pid=process.pid))
     program(tmp_path, "nft", NFT.format(port=port, log=tmp_path / "log"))
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -69,6 +77,7 @@ def test_a_healthy_application_may_stop_by_itself_and_is_killed_where_it_does_no
     commands: list[str],
 ) -> None:
     process, port = shop
+    monkeypatch.setattr(actions, "processes", lambda _: [process.pid])
     program(tmp_path, "systemctl", SYSTEMCTL.format(log=tmp_path / "log", pid=process.pid, ends=ends))
     program(tmp_path, "nft", "#!/bin/sh\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -76,10 +85,26 @@ def test_a_healthy_application_may_stop_by_itself_and_is_killed_where_it_does_no
     assert (tmp_path / "log").read_text().split() == commands
 
 
+@pytest.mark.parametrize("worker", [True, False])
+def test_what_does_not_end_in_time_is_killed_though_it_listens_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, worker: bool
+) -> None:
+    with subprocess.Popen([sys.executable, "-c", LEAVES], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        monkeypatch.setattr(actions, "processes", lambda _: [process.pid])
+        program(tmp_path, "systemctl", SYSTEMCTL.format(log=tmp_path / "log", pid=process.pid, ends="yes"))
+        program(tmp_path, "nft", "#!/bin/sh\n")
+        monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+        config = watchdog_config(0, stop=1, hold=30) if worker else watchdog_config(port, stop=1)
+        Actions(config, print).stop("it has too much memory")
+    assert (tmp_path / "log").read_text().split() == ["restart", "kill"]
+
+
 def test_restarts_are_forgotten_by_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tmp_path, "systemctl", f'#!/bin/sh\necho "$*" >{tmp_path / "log"}\n')
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    Actions(watchdog_config(0), print).forget_restarts()
+    Actions(watchdog_config(8080), print).forget_restarts()
     assert (tmp_path / "log").read_text() == "reset-failed application.service\n"
 
 
@@ -130,10 +155,6 @@ def test_a_full_disk_lets_no_link_of_the_application_lead_root_elsewhere(
     assert [path.name for path in (logs / "c").iterdir()] == ["main.log"]
 
 
-@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
-def test_each_run_has_another_listener(family: socket.AddressFamily) -> None:
-    with socket.create_server(("", 0), family=family) as server:
-        port: int = server.getsockname()[1]
-        first = listener(port)
-    assert first
-    assert listener(port) is None
+def test_a_connection_of_the_application_to_another_server_is_no_request_in_flight() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as elsewhere, socket.create_connection(elsewhere.getsockname()):
+        assert in_flight(elsewhere.getsockname()[1]) == 0

@@ -30,4 +30,10 @@ def test_settings_are_read() -> None:
     ],
 )
 def test_the_symptom_of_an_application_fits_its_port_and_schedule(port: int, schedule: str, symptom: str) -> None:
-    assert watchdog_config(port, schedule=schedule).limits.symptom == symptom
+    assert watchdog_config(port, schedule=schedule, hold=30).limits.symptom == symptom
+
+
+def test_a_run_by_a_schedule_is_killed_where_it_has_to_end() -> None:
+    """One that were stopped would be started again at once, and would not have failed."""
+    assert watchdog_config(0, schedule="hourly", stop=9).stop == 0
+    assert watchdog_config(0, stop=9, hold=30).stop == 9

@@ -4,25 +4,66 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 from samovar.watchdog import probes
 from samovar.watchdog.policy import Ping
-from samovar.watchdog.probes import SETTLED, age, ask, describe, diagnose, judge, ports
+from samovar.watchdog.probes import (
+    SETTLED,
+    age,
+    ask,
+    describe,
+    diagnose,
+    invocation,
+    judge,
+    lives,
+    memory,
+    observe,
+    ports,
+)
 from tests.support.ports import free_port
 from tests.support.roles import watchdog_config
+from tests.support.wait import wait_until
+
+MIB = 1 << 20
+LONG = 15
+"""Seconds of a page that comes slowly."""
+FORKS = """\
+import os, signal, sys
+data = bytearray(b"x" * (64 << 20))
+pids = [os.getpid()]
+for _ in range(3):
+    if not (pid := os.fork()):
+        signal.pause()
+    pids.append(pid)
+print(*pids, flush=True)
+input()
+for pid in pids[1:]:
+    os.kill(pid, signal.SIGKILL)
+"""
+"""Four processes that have 64 MiB together."""
 
 
 class Pages(BaseHTTPRequestHandler):
-    """Answers with the status that the path names."""
+    """Answers with the status that the path names; at /long with a page that takes its time."""
 
     def do_GET(self) -> None:
-        self.send_response(int(self.path[1:]))
+        long = self.path == "/long"
+        self.send_response(200 if long else int(self.path[1:]))
         self.end_headers()
+        with suppress(OSError):
+            for _ in range(LONG * 10 if long else 0):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the library's name
         """Log nothing."""
@@ -52,6 +93,12 @@ def test_a_good_answer_is_below_400_and_a_connection_where_no_page_is_named(port
     assert ask(port, path) is ping
 
 
+def test_a_page_without_an_end_is_a_good_answer_in_time(port: int) -> None:
+    began = time.monotonic()
+    assert ask(port, "/long") is Ping.OK
+    assert time.monotonic() - began < LONG
+
+
 @pytest.mark.parametrize("path", ["", "/200"])
 def test_a_port_without_a_listener_is_unreachable(path: str) -> None:
     assert ask(free_port(), path) is Ping.UNREACHABLE
@@ -74,6 +121,32 @@ def test_the_ports_of_processes_are_those_on_which_they_listen() -> None:
 def test_a_process_has_an_age_and_one_that_has_ended_has_none() -> None:
     assert 0 < age(os.getpid()) < age(1)
     assert age(1 << 30) == 0
+
+
+def test_a_process_lives_until_it_has_ended() -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        assert lives(process.pid)
+        process.kill()
+        wait_until("it has ended", lambda: not lives(process.pid))
+    assert not lives(process.pid)
+
+
+def test_memory_that_processes_share_counts_once() -> None:
+    with subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        assert 64 * MIB < memory(pids, limit=100 * MIB) < 100 * MIB
+        process.communicate(b"\n")
+    assert memory(pids, limit=0) == 0
+
+
+def test_each_run_has_the_number_that_systemd_gave_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes come and go: before the main one, and the first of all may end."""
+    monkeypatch.setattr(probes, "INVOCATIONS", tmp_path)
+    monkeypatch.setattr(probes, "processes", lambda _: [os.getpid()])
+    (tmp_path / "invocation:shop.service").symlink_to("7" * 32)
+    assert observe(watchdog_config(0, hold=30), print).run == int("7" * 32, 16)
+    assert invocation("other.service") == 0
 
 
 def test_the_diagnosis_of_a_program_that_cannot_be_executed_has_the_message_of_systemd(
