@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from tests.support.edge import baked_image, run_scenario
 from tests.support.edge_scenarios import app_machines as scenario
 from tests.support.roles import MACHINE, rendered
 
-SETTINGS = "{port: 3000, health: /healthz}"
+SETTINGS = {"port": 3000, "health": "/healthz"}
 PROXY = "/etc/haproxy/haproxy.cfg"
 
 
@@ -22,9 +23,10 @@ def answers() -> Any:
     return run_scenario(image, scenario.failures, first=first, second=second, alone=configuration())
 
 
-def configuration(*others: Peer) -> str:
+def configuration(*others: Peer, **settings: int) -> str:
     """Return the configuration of a machine that has these other machines in its group."""
-    return rendered("samovar-app", SETTINGS, peers=(Peer("own", MACHINE.address), *others))[PROXY]
+    peers = Peer("own", MACHINE.address), *others
+    return rendered("samovar-app", json.dumps({**SETTINGS, **settings}), peers=peers)[PROXY]
 
 
 @pytest.mark.parametrize("what", ["reads", "writes", "sick"])
@@ -67,3 +69,16 @@ def test_a_request_waits_while_no_machine_has_an_application_that_answers(answer
 def test_requests_that_wait_in_a_worker_are_answered_after_the_group_shrank_to_one_machine(answers: Any) -> None:
     """The group was made smaller, to this one machine."""
     assert answers["alone"] == [200]
+
+
+def test_another_machine_is_asked_though_no_answer_of_500_is_repeated() -> None:
+    peers = Peer("second", scenario.SECOND), Peer("first", scenario.FIRST)
+    first, second = (configuration(peer, retries_after_500=0) for peer in peers)
+    answers = run_scenario(baked_image("samovar-app"), scenario.without_repeats, first=first, second=second)
+    assert answers["reads"] == [[200, "second"]]
+
+
+def test_a_machine_is_alive_while_more_requests_wait_than_it_takes() -> None:
+    """Else its group would make it anew, and the next one would have as many."""
+    answers = run_scenario(baked_image("samovar-app"), scenario.overload, alone=configuration())
+    assert answers == {"health": 200, "one more": 503}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,6 +24,7 @@ ROUTER, CLIENT = "10.1.0.1", "198.51.100.7"
 PAUSE = 0.02
 SLOW_BODY = 11.0
 """Seconds: more than a header may take."""
+CROWD = 4200
 UNNOTICED = 0.15
 """Seconds in which the proxy's checks have not yet told it that the application is away."""
 LAN = """\
@@ -173,6 +176,26 @@ def failures(first: str, second: str, alone: str) -> Result:
     with ThreadPoolExecutor(50) as pool:
         observed["alone"] = sorted({status for status, _ in pool.map(lambda _: one.ask("/"), range(50))})
     return observed
+
+
+def overload(alone: str) -> Result:
+    """Let more requests wait for an application that hangs than the proxy takes."""
+    run(LAN.format(client=CLIENT))
+    one = Machine("first", FIRST, alone)
+    one.application.send_signal(signal.SIGSTOP)
+    with ExitStack() as stack:
+        for _ in range(CROWD):
+            stack.enter_context(socket.create_connection((FIRST, 80))).sendall(b"GET / HTTP/1.0\r\n\r\n")
+        return {"health": one.ask("/-/health")[0], "one more": one.ask("/")[0]}
+
+
+def without_repeats(first: str, second: str) -> Result:
+    """Let the application of the first machine end."""
+    run(LAN.format(client=CLIENT))
+    one = Machine("first", FIRST, first)
+    Machine("second", SECOND, second)
+    one.end()
+    return {"reads": one.answers()}
 
 
 if __name__ == "__main__":
