@@ -68,7 +68,7 @@ groups:
     image: mortal
     size: 1
     {SMALL}
-    settings: {{hold: 15, environment: {{MODE: ends}}}}
+    settings: {{hold: 20, environment: {{MODE: ends}}}}
   elsewhere:
     kind: samovar/app
     image: mortal

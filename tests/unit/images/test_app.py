@@ -28,7 +28,8 @@ def proxy(**settings: object) -> str:
 
 
 def refused(**settings: object) -> list[str]:
-    schema = Draft202012Validator({"properties": role_of("samovar-app").schemas})
+    schemas = {"properties": role_of("samovar-app").schemas}
+    schema = Draft202012Validator(schemas, format_checker=Draft202012Validator.FORMAT_CHECKER)
     return [error.message for error in schema.iter_errors(settings)]
 
 
@@ -78,8 +79,12 @@ def test_a_class_has_methods_paths_or_a_regular_expression() -> None:
     assert "backend slow from once\n  server application 127.0.0.1:3000 maxconn 1\n" in text
 
 
+def test_a_stream_that_goes_on_is_not_cut_by_a_reload() -> None:
+    assert "hard-stop-after 1h\n" in proxy(timeout=1, hold=1)
+
+
 def test_an_application_without_a_port_has_health_pages_alone() -> None:
-    text = proxy(port=0)
+    text = proxy(port=0, hold=30)
     assert re.findall(r"^backend (\w+)", text, re.MULTILINE) == ["health"]
     assert "server application" not in text
     assert text.count('string "not found\\n" if !own\n') == 1
@@ -92,10 +97,30 @@ def test_an_application_without_a_port_has_health_pages_alone() -> None:
             {"port": 8100},
             "settings.port: 8100 is the proxy's: let the application listen at another, or state other `ports`",
         ),
-        ({"port": 8101}, "settings.port: 8101 is the watchdog's or an exporter's (8101, 8404, 9100): choose another"),
-        ({"ports": [80, 9100]}, "settings.ports: 9100 is the watchdog's or an exporter's"),
+        (
+            {"port": 8101},
+            "settings.port: 8101 is the watchdog's, an exporter's or that of SSH (8101, 8404, 9100, 22): choose",
+        ),
+        ({"port": 22}, "settings.port: 22 is the watchdog's, an exporter's or that of SSH"),
+        ({"ports": [80, 9100]}, "settings.ports: 9100 is the watchdog's, an exporter's or that of SSH"),
         ({"classes": [READS]}, "settings.classes.0: the last class takes what no other one takes"),
         ({"classes": [{**REST, "paths": ["/a"]}]}, "settings.classes.0: the last class takes what no other one takes"),
+        ({"classes": [{**REST, "name": "all"}, REST]}, "settings.classes.0: only the last class takes what is left"),
+        ({"classes": [READS, READS, REST]}, "settings.classes.1.name: two classes have this name"),
+        ({"connections": 1}, "settings.connections: the classes take 2 together"),
+        (
+            {"classes": [{**READS, "share": 0.8}, {**REST, "share": 0.8}]},
+            "settings.connections: the classes take 204 together",
+        ),
+        ({"hold": 66}, "settings.hold: what waits for the application would be given up after `timeout`, 65 s"),
+        ({"silent": 30}, "settings.gone: the machine would be made anew before its application is killed"),
+        ({"errors": [5, 30]}, "settings.gone: the machine would be made anew before its application is killed"),
+        ({"schedule": "hourly"}, "settings.schedule: what runs by a schedule takes no requests"),
+        (
+            {"port": 0, "schedule": "hourly", "lifetime": [60]},
+            "settings.lifetime: what runs by a schedule is not renewed",
+        ),
+        ({"port": 0, "hold": 15}, "settings.hold: a worker that was started again is well after 15 s"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, object], message: str) -> None:
@@ -116,6 +141,8 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
         {"classes": [{**READS, "share": 0}]},
         {"classes": [{**READS, "paths": ["/a b"]}]},
         {"classes": [{**READS, "path_regex": "'"}]},
+        {"classes": [{**READS, "path_regex": "^/r[0-9+$"}]},
+        {"drain": 21},
         {"classes": [{**READS, "path": "/a"}]},
         {"memory": 1.5},
         {"lifetime": [1, 2, 3]},
