@@ -44,8 +44,9 @@ class Limits:
     errors, or nothing. A machine whose application was up before is dead after `dead_after`, one where it was never up
     after `never_well` to twice as long: then the fault is most likely everywhere, on a new machine too. So many
     `failures` in a row of what runs by a schedule make the machine unready. A run that has been well is `settled` after
-    so long: until then Prometheus has seen systemd's count of restarts. `symptom` is how one that is not well
-    shows, for messages.
+    so long: until then Prometheus has seen systemd's count of restarts. To `postpone` a renewal holds requests for a
+    moment: it takes twice as long each time, from the first to the last. `symptom` is how one that is not well shows,
+    for messages.
     """
 
     symptom: str
@@ -58,7 +59,7 @@ class Limits:
     dead_after: float
     never_well: float
     failures: int
-    postpone: float = 5.0
+    postpone: tuple[float, float] = 5.0, 300.0
     settled: float = 10.0
     low: float = 0.15
     full: float = 0.05
@@ -87,8 +88,8 @@ class State:
     """The state between observations. `ran`: the application was up on this machine, perhaps before `started`.
 
     `last_ok` is the time of its last good answer since then. `failed_start`: a run has ended since that was never well.
-    Of the present `run` are the time at which it began (`run_since`), whether it was well once, and when it is to be
-    renewed (`due`).
+    Of the present `run` are the time at which it began (`run_since`), whether it was well once, when it is to be
+    renewed (`due`), and for how long that was `postponed` last.
     """
 
     started: float
@@ -102,6 +103,7 @@ class State:
     failed_start: bool = False
     full_since: float | None = None
     due: float | None = None
+    postponed: float = 0.0
     bad_until: float | None = None
     silent_since: float | None = None
 
@@ -152,8 +154,9 @@ def decide(state: State, now: Observation, limits: Limits) -> tuple[State, Verdi
     )
     if kill or stop:
         state = _forget(state)
-    due = now.at + limits.postpone if renew else state.due
-    return replace(state, due=due, settled=state.settled or recovered), verdict
+    if renew:
+        state = _postpone(state, now, limits)
+    return replace(state, settled=state.settled or recovered), verdict
 
 
 def _update_disk(state: State, now: Observation, limits: Limits) -> State:
@@ -177,6 +180,7 @@ def _update_run(state: State, now: Observation, limits: Limits) -> State:
                 ran=True,
                 dead_after=limits.dead_after,
                 due=_due(now, limits) if state.due is None else state.due,
+                postponed=state.postponed,
             )
         case Ping.ERROR | Ping.TIMEOUT if _starts(state, now, limits):
             return _forget(state)
@@ -238,7 +242,13 @@ def _silence(state: State, now: Observation) -> float:
 
 def _forget(state: State) -> State:
     """Forget what is wrong with a run, and when it is due."""
-    return replace(state, due=None, bad_until=None, silent_since=None)
+    return replace(state, due=None, postponed=0.0, bad_until=None, silent_since=None)
+
+
+def _postpone(state: State, now: Observation, limits: Limits) -> State:
+    first, last = limits.postpone
+    seconds = min(max(first, 2 * state.postponed), last)
+    return replace(state, due=now.at + seconds, postponed=seconds)
 
 
 def _due(now: Observation, limits: Limits) -> float | None:

@@ -147,6 +147,7 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
         {"memory": 1.5},
         {"lifetime": [1, 2, 3]},
         {"log_files": ["/etc/*"]},
+        {"log_files": ["/var/log/it's.log"]},
         {"schedule": "daily\nUnit=x"},
         {"schedule": "every day"},
         {"schedule": "0 3 * * *"},

@@ -184,6 +184,18 @@ def test_each_run_is_renewed_at_a_random_time_and_postponed_while_busy() -> None
     assert state.due == 860 + 480
 
 
+def test_a_renewal_is_postponed_for_longer_and_longer_while_a_stream_goes_on() -> None:
+    """Each try holds the requests of others for a moment."""
+    state, at, tries = initial_state(0, LIMITS, ran=True, jitter=0), 0.0, []
+    for _ in range(4000):
+        state, verdict = decide(state, Observation(at, OK, run=7, jitter=0), LIMITS)
+        tries += [at] if verdict.renew else []
+        at += 0.5
+    assert tries == [480, 485, 495, 515, 555, 635, 795, 1095, 1395, 1695, 1995]
+    state, _ = decide(state, Observation(at, OK, run=8, jitter=0), LIMITS)
+    assert state.postponed == 0
+
+
 def test_each_end_of_a_run_has_its_cause() -> None:
     state = initial_state(0, LIMITS, ran=True, jitter=0)
     assert last_verdict((1, OK), (2, ERROR), (3.5, ERROR)).cause is Cause.ERRORS
