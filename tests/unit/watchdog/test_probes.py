@@ -46,7 +46,7 @@ for _ in range(3):
         signal.pause()
     pids.append(pid)
 print(*pids, flush=True)
-input()
+sys.stdin.read()
 for pid in pids[1:]:
     os.kill(pid, signal.SIGKILL)
 """
@@ -136,7 +136,7 @@ def test_memory_that_processes_share_counts_once() -> None:
         assert process.stdout
         pids = [int(pid) for pid in process.stdout.readline().split()]
         assert 64 * MIB < memory(pids, limit=100 * MIB) < 100 * MIB
-        process.communicate(b"\n")
+        process.communicate()
     assert memory(pids, limit=0) == 0
 
 
