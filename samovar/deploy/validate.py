@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from samovar.agent.role import ANY, InvalidConfig, InvalidSetting, Role, read_ro
 from samovar.core.errors import ConfigError, HostError
 from samovar.core.paths import cache_dir, require_own
 from samovar.deploy.group_metadata import SEEDED
+from samovar.deploy.proxy_settings import PROXY, proxy_faults
 from samovar.images.definition import Images, lineage
 from samovar.images.inheritance import ROLES
 from samovar.images.load import TEMPLATES
@@ -44,8 +45,12 @@ def check_settings(
     environment: Environment, group: Group, settings: Mapping[str, object], schemas: Mapping[str, object]
 ) -> None:
     """Raise SettingsRefused with `file:line: key.path` of each setting that its schema refuses."""
-    if faults := tuple(_faults(settings, schemas)):
-        raise SettingsRefused(environment, group, faults)
+    _refuse(environment, group, _faults(settings, schemas))
+
+
+def _refuse(environment: Environment, group: Group, faults: Iterable[Fault]) -> None:
+    if refused := tuple(faults):
+        raise SettingsRefused(environment, group, refused)
 
 
 def _faults(settings: Mapping[str, object], schemas: Mapping[str, object]) -> Iterator[Fault]:
@@ -114,6 +119,8 @@ def _check_settings(environment: Environment, group: Group, images: Images, sett
         settings = read_settings(settings_text, role.defaults)
         _check_bindings(environment, group, role)
         check_settings(environment, group, settings, role.schemas)
+        if PROXY in {image.name for image in lineage(group.image, images)}:
+            _refuse(environment, group, proxy_faults(group, settings))
         facts = _example_facts(environment, group, role, settings_text)
         _render(group.image, partial(render, role, settings, facts, partial(_template, files)))
     except InvalidSetting as error:

@@ -87,6 +87,7 @@ def test_an_application_may_have_the_port_that_the_proxy_would_have(tmp_path: Pa
     assert shop.balancer
     assert (shop.balancer.listeners["http"].port, shop.balancer.listeners["http"].target) == (80, 8080)
     assert (shop.settings["port"], shop.settings["ports"]) == (80, [8080, 8100])
+    assert (shop.balancer_health.port, shop.balancer_health.path) == (8080, "/-/ready"), "the application has port 80"
 
 
 def test_a_database_is_an_upstream_and_in_the_environment_variables(tmp_path: Path, api: Path) -> None:
