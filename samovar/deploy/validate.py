@@ -62,9 +62,10 @@ def _faults(settings: Mapping[str, object], schemas: Mapping[str, object]) -> It
 
 
 def _message(error: ValidationError) -> str:
-    schema = error.schema
+    schema, refused = error.schema, f"{error.instance!r} is not possible"
+    message = refused if error.validator == "not" else error.message
     description = schema.get("description") if isinstance(schema, Mapping) else None
-    return f"{error.message}; it is {description}" if description else error.message
+    return f"{message}; it is {description}" if description else message
 
 
 class ProvidedSecret(str):

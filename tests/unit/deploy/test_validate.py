@@ -82,3 +82,10 @@ def test_settings_without_a_schema_are_free() -> None:
     dev = environment("dev")
     check_settings(dev, dev.group("bingo"), {"routes": [{"path": "/"}], "drain": "?"}, SCHEMAS)
     check_settings(dev, dev.group("bingo"), {"routes": "?"}, {})
+
+
+def test_a_value_that_is_excluded_is_refused_in_words() -> None:
+    dev = environment("dev")
+    schemas = {"schedule": {"not": {"pattern": "^25"}, "description": "a time"}}
+    with pytest.raises(ConfigError, match=r"settings\.schedule: '25:00' is not possible; it is a time\n"):
+        check_settings(dev, dev.group("bingo"), {"schedule": "25:00"}, schemas)

@@ -153,6 +153,10 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
         {"schedule": "0 3 * * *"},
         {"schedule": "@daily"},
         {"schedule": "3am"},
+        {"schedule": "badly"},
+        {"schedule": "24:00"},
+        {"schedule": "Mon 9..25:00"},
+        {"schedule": "03:60"},
     ],
 )
 def test_a_setting_of_a_wrong_form_is_refused(settings: dict[str, object]) -> None:
@@ -178,9 +182,12 @@ def test_an_application_that_is_there_all_the_time_has_no_timer() -> None:
         "Tue..Thu,Sat 1:2",
         "Sun *-*-1..7 18:00:00 UTC",
         "*-02~01 10:00",
+        "*:*:0/20",
+        "2024-12-24 8..23:05,59:59",
     ],
 )
 def test_schedules_as_systemd_writes_them_are_taken(schedule: str) -> None:
+    assert not refused(schedule=schedule)
     assert f"OnCalendar={schedule}\n" in rendered("samovar-app", f"{{port: 0, schedule: '{schedule}'}}")[TIMER]
 
 
