@@ -1,4 +1,4 @@
-"""Compares what a group asks its machines with the settings of the proxy before their application. Pure."""
+"""Compares what is asked of a group's machines with the settings of the proxy before their application. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,33 @@ PROXY = "samovar-app"
 """The image of which the images of applications are made."""
 PAGES = "/-/"
 """The beginning of the paths that the proxy answers itself."""
+Fault = tuple[tuple[str], str]
+"""The path of a setting that does not fit, and why."""
 
 
-def proxy_faults(group: Group, settings: Mapping[str, Value]) -> Iterator[tuple[Sequence[str | int], str]]:
-    """Yield the path of each setting of the role that does not fit the checks of the group, and what is wrong."""
+def proxy_faults(group: Group, settings: Mapping[str, Value]) -> Iterator[Fault]:
+    """Yield what of the role's settings does not fit the group."""
     ports, drain = settings["ports"], settings["drain"]
-    for health in (group.health, group.balancer_health):
-        asked = health.type == "http" and health.path.startswith(PAGES)
-        if asked and isinstance(ports, Sequence) and health.port not in ports:
-            yield ("ports",), f"{health.path} is asked at {health.port}: name that port, or another one in `health`"
-    seconds = noticed_after(group)
-    if group.balancer and group.largest_size > 1 and isinstance(drain, int) and drain <= seconds:
+    if isinstance(ports, Sequence):
+        yield from ((("ports",), why) for why in _misses(group, ports))
+    if isinstance(drain, int) and group.balancer and group.largest_size > 1 and drain <= (seconds := _notices(group)):
         why = f"the balancer takes {seconds} s to notice, `interval` times `unhealthy` of its check"
         yield ("drain",), f"{why}: let this be more, or those less"
 
 
-def noticed_after(group: Group) -> int:
+def _misses(group: Group, ports: Sequence[Value]) -> Iterator[str]:
+    """Yield who would ask where the proxy does not listen, or where nobody is let in."""
+    for health in (group.health, group.balancer_health):
+        if health.type == "http" and health.path.startswith(PAGES) and health.port not in ports:
+            yield f"{health.path} is asked at {health.port}: name that port, or another one in `health`"
+    http = group.balancer.listeners.get("http") if group.balancer else None
+    if http and http.target not in ports:
+        yield f"the balancer sends to {http.target}: name that port, or another `target_port` of its listener"
+    if group.balancer and group.ports and ports[-1] not in group.ports:
+        yield f"other machines of the group ask at {ports[-1]}: open it by the group's `ports`"
+
+
+def _notices(group: Group) -> int:
     """Return the seconds after which the balancer sends nothing more to a machine whose page fails."""
     health = group.balancer_health
     return (health.interval or HealthCheck.interval) * (health.unhealthy or HealthCheck.unhealthy)

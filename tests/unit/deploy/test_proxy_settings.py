@@ -11,28 +11,34 @@ from samovar.deploy.group_metadata import group_metadata
 from samovar.deploy.proxy_settings import proxy_faults
 from samovar.deploy.validate import validate
 from samovar.images.load import load_images
-from samovar.project.balancer import Health
+from samovar.project.balancer import Balancer, BalancerType, Health, Listener
 from tests.support.checkout import PROJECT, environment
 from tests.support.environments import changed
 
 READY = "/-/ready"
 
 
+BALANCER = Balancer(type=BalancerType.INTERNAL, listeners={"http": Listener(port=80, target_port=81)})
+OWN, TCP = Health(port=9100, path="/own"), Health(type="tcp", port=5432)
+
+
 @pytest.mark.parametrize(
-    ("keys", "ports", "message"),
+    ("keys", "ports", "problems"),
     [
-        ({}, [80, 8080], ""),
-        ({}, [80, 9000], "/-/health is asked at 8080: name that port, or another one in `health`"),
-        ({}, [8080], "/-/ready is asked at 80: name that port, or another one in `health`"),
-        ({"health": Health(port=9000)}, [80, 9000], ""),
-        ({"health": Health(port=9100, path="/own")}, [80], ""),
-        ({"health": Health(type="tcp", port=5432)}, [80], ""),
+        ({}, [80, 8080], []),
+        ({}, [80, 9000], ["/-/health is asked at 8080", "other machines of the group ask at 9000"]),
+        ({}, [8080], ["/-/ready is asked at 80", "the balancer sends to 80"]),
+        ({"health": Health(port=9000), "ports": (9000,)}, [80, 9000], []),
+        ({"health": OWN, "ports": ()}, [80], []),
+        ({"health": TCP, "ports": (9000, 8000)}, [80, 8000], []),
+        ({"health": OWN, "balancer": BALANCER}, [80, 8080], ["the balancer sends to 81"]),
+        ({"health": OWN, "balancer": None}, [8080], []),
     ],
 )
-def test_pages_of_the_proxy_are_asked_where_it_listens(keys: dict[str, Any], ports: list[int], message: str) -> None:
+def test_the_proxy_is_asked_where_it_listens(keys: dict[str, Any], ports: list[int], problems: list[str]) -> None:
     bingo = changed(environment("dev").group("bingo"), **keys)
     faults = [*proxy_faults(bingo, {"ports": ports, "drain": 8})]
-    assert faults == ([(("ports",), message)] if message else [])
+    assert [(path, why.partition(":")[0]) for path, why in faults] == [(("ports",), why) for why in problems]
 
 
 @pytest.mark.parametrize(
