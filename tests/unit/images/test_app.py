@@ -128,6 +128,10 @@ def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, objec
         proxy(**settings)
 
 
+def test_a_machine_may_be_given_up_as_soon_as_its_application_was_killed() -> None:
+    assert proxy(silent=4, gone=10)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
