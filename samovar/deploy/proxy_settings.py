@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from samovar.agent.role import Value
 from samovar.deploy.resources.health_check import HealthCheck
+from samovar.project.balancer import Health
 from samovar.project.group import Group
 
 PROXY = "samovar-app"
@@ -21,7 +22,7 @@ def proxy_faults(group: Group, settings: Mapping[str, Value]) -> Iterator[Fault]
     ports, drain = settings["ports"], settings["drain"]
     if isinstance(ports, Sequence):
         yield from ((("ports",), why) for why in _misses(group, ports))
-    if isinstance(drain, int) and group.balancer and group.largest_size > 1 and drain <= (seconds := _notices(group)):
+    if isinstance(drain, int) and group.largest_size > 1 and drain <= (seconds := _notices(group)):
         why = f"the balancer takes {seconds} s to notice, `interval` times `unhealthy` of its check"
         yield ("drain",), f"{why}: let this be more, or those less"
 
@@ -29,7 +30,7 @@ def proxy_faults(group: Group, settings: Mapping[str, Value]) -> Iterator[Fault]
 def _misses(group: Group, ports: Sequence[Value]) -> Iterator[str]:
     """Yield who would ask where the proxy does not listen, or where nobody is let in."""
     for health in (group.health, group.balancer_health):
-        if health.type == "http" and health.path.startswith(PAGES) and health.port not in ports:
+        if _is_of_proxy(health) and health.port not in ports:
             yield f"{health.path} is asked at {health.port}: name that port, or another one in `health`"
     http = group.balancer.listeners.get("http") if group.balancer else None
     if http and http.target not in ports:
@@ -39,6 +40,12 @@ def _misses(group: Group, ports: Sequence[Value]) -> Iterator[str]:
 
 
 def _notices(group: Group) -> int:
-    """Return the seconds after which the balancer sends nothing more to a machine whose page fails."""
+    """Return the seconds after which the balancer knows that a page of the proxy fails; -1 where it asks for none."""
     health = group.balancer_health
+    if not (group.balancer and _is_of_proxy(health)):
+        return -1
     return (health.interval or HealthCheck.interval) * (health.unhealthy or HealthCheck.unhealthy)
+
+
+def _is_of_proxy(health: Health) -> bool:
+    return health.type == "http" and health.path.startswith(PAGES)

@@ -49,6 +49,7 @@ def test_the_proxy_is_asked_where_it_listens(keys: dict[str, Any], ports: list[i
         (2, Health(path=READY, interval=5, unhealthy=3), 15, True),
         (2, Health(path=READY, interval=5, unhealthy=3), 16, False),
         (1, Health(path=READY), 0, False),
+        (2, Health(type="tcp", interval=7), 8, False),
     ],
 )
 def test_a_machine_that_stops_serves_on_until_the_balancer_has_noticed(
