@@ -36,9 +36,9 @@ def test_another_machine_answers_for_an_application_that_is_away_or_answers_erro
     assert answers[what] == [[200, "second"]]
 
 
-def test_a_client_of_the_world_cannot_claim_another_address(answers: Any) -> None:
+def test_a_client_of_the_world_cannot_claim_another_address_or_host(answers: Any) -> None:
     """An edge, which has an address of the network, is believed."""
-    assert answers["client"] == ["192.0.2.1", "198.51.100.7"]
+    assert answers["client"] == ["['192.0.2.1', 'bank.example', '192.0.2.2']", "['198.51.100.7', None, None]"]
 
 
 def test_a_small_body_may_take_longer_than_a_header(answers: Any) -> None:

@@ -39,20 +39,21 @@ ip -n {name} address add {address}/24 dev eth0
 ip -n {name} link set eth0 up
 ip -n {name} route add default via 10.1.0.1
 ip -n {name} link set lo up"""
+CLAIMS = {"X-Forwarded-For": "192.0.2.1", "X-Forwarded-Host": "bank.example", "X-Real-IP": "192.0.2.2"}
 PROGRAM = (sys.executable, "-m", "tests.support.edge_scenarios.app_machines")
 
 
 class Application(BaseHTTPRequestHandler):
     """Answers with its name, and 500 after a POST to /sick; ends by a POST to /end before it has answered.
 
-    At /client it says who asks, as the proxy tells it.
+    At /client it says who asks, and for which host, as the proxy tells it.
     """
 
     sick = False
 
     def do_GET(self) -> None:
-        name = self.headers["X-Forwarded-For"] if self.path == "/client" else sys.argv[1]
-        body = str(name).encode()
+        values = [self.headers[name] for name in CLAIMS]
+        body = str(values if self.path == "/client" else sys.argv[1]).encode()
         self.send_response(500 if Application.sick or self.path == "/broken" else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -141,8 +142,7 @@ def failures(first: str, second: str, alone: str) -> Result:
     run(LAN.format(client=CLIENT))
     one, two = Machine("first", FIRST, first), Machine("second", SECOND, second)
     observed: Result = {}
-    forged = {"X-Forwarded-For": "192.0.2.1"}
-    observed["client"] = [one.ask("/client", source=source, claims=forged)[1] for source in (ROUTER, CLIENT)]
+    observed["client"] = [one.ask("/client", source=source, claims=CLAIMS)[1] for source in (ROUTER, CLIENT)]
     observed["slow body"] = one.ask_slowly(SLOW_BODY)
     one.end()
     observed["reads"], observed["writes"] = one.answers(), one.answers("POST")

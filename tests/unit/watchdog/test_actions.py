@@ -149,7 +149,7 @@ def test_a_full_disk_lets_no_link_of_the_application_lead_root_elsewhere(
     monkeypatch.setattr(actions, "free", lambda _: 0.0)
     program(tmp_path, "journalctl", "#!/bin/sh\n")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    Actions(replace(watchdog_config(0), log_files=(f"{logs}/*/main.log",)), print).tidy(0.15)
+    Actions(replace(watchdog_config(8080), log_files=(f"{logs}/*/main.log",)), print).tidy(0.15)
     assert {path.name: path.stat().st_size for path in other.iterdir()} == {"main.log": 2 << 20, "main.log.1": 2 << 20}
     assert {path.name: path.stat().st_size for path in (logs / "a").iterdir()} == {"main.log": 0}
     assert [path.name for path in (logs / "c").iterdir()] == ["main.log"]
