@@ -12,13 +12,15 @@ from typing import Protocol, TypeVar
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
 from yandex.cloud.iam.v1.api_key_pb2 import ApiKey
 from yandex.cloud.iam.v1.awscompatibility.access_key_pb2 import AccessKey
 from yandex.cloud.iam.v1.key_pb2 import Key
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
 
-from samovar.localcloud.api.errors import already_exists, denied, not_found, unimplemented
+from samovar.localcloud.api.errors import already_exists, denied, not_found, precondition, unimplemented
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
 from samovar.localcloud.iam.authorization import AccessBindings
@@ -131,6 +133,20 @@ class AccessKeys(AccountKeys[AccessKey]):
     """Static access keys."""
 
     kind = AccessKey
+
+
+def check_unused(store: Store, account_id: str) -> None:
+    """Refuse to delete an account that a machine or an instance group works as.
+
+    Sources: documentation, iam/operations/sa/delete and compute/concepts/instance-groups/access. That the account of a
+    group's machines counts while the group has no machine, too, is assumed.
+    """
+    for group in store.all(InstanceGroup):
+        if account_id in {group.service_account_id, group.instance_template.service_account_id}:
+            raise precondition(f"ServiceAccount {account_id} is used by the instance group {group.id}")
+    for instance in store.all(Instance):
+        if instance.service_account_id == account_id:
+            raise precondition(f"ServiceAccount {account_id} is used by the instance {instance.id}")
 
 
 def may_use(store: Store, caller: Caller, account_id: str) -> bool:

@@ -27,7 +27,7 @@ from yandex.cloud.operation.operation_pb2 import Operation
 from samovar.localcloud.api.errors import Refused, not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR, Tokens
-from samovar.localcloud.iam.model import ServiceAccounts
+from samovar.localcloud.iam.model import ServiceAccounts, check_unused
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, require, stamp, update
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
@@ -98,6 +98,7 @@ class ServiceAccountService(WithOperations[ServiceAccount], WithAccessBindings[S
 
     def Delete(self, request: accounts_rpc.DeleteServiceAccountRequest, caller: Caller) -> Operation:
         account = self.find(request)
+        check_unused(self.store, account.id)
         self.resources.delete(account.id)
         metadata = accounts_rpc.DeleteServiceAccountMetadata(service_account_id=account.id)
         return self.operations.deleted(caller, "Delete service account", metadata)
