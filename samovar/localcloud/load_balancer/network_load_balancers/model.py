@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import HealthCheckSpec
 from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2 as rpc
 from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck
@@ -9,6 +11,7 @@ from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import AttachedTarge
 from yandex.cloud.loadbalancer.v1.target_group_pb2 import TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
+from samovar.core.constants import MAX_PORT
 from samovar.localcloud.api.errors import invalid, not_found, precondition
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, require
@@ -20,6 +23,7 @@ HEALTHY = NoteKey[list[list[str]]]("balancer.healthy")
 DEFAULT_INTERVAL, DEFAULT_TIMEOUT, DEFAULT_THRESHOLD = 2, 1, 2
 SHORTEST, LONGEST = 1, 60
 """Seconds that interval and timeout of a check may have (documented in health-check.md)."""
+MARGIN = timedelta(seconds=1)
 
 
 class LoadBalancers(Repository[NetworkLoadBalancer]):
@@ -42,6 +46,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
         for check in attachment.health_checks:
             fill_check(check)
             _check_times(check)
+            _check_port(max(check.http_options.port, check.tcp_options.port))
             if check.HasField("http_options"):
                 check.http_options.path = check.http_options.path or "/"
 
@@ -65,6 +70,7 @@ class LoadBalancers(Repository[NetworkLoadBalancer]):
             raise precondition("UDP listeners are off in the local cloud, as they are by default in Yandex Cloud")
         if any(other.port == spec.port or other.name == spec.name for other in balancer.listeners):
             raise invalid(f"listener {spec.name}: its name or port {spec.port} is taken", "listener_specs")
+        _check_port(max(spec.port, spec.target_port))
         listener = balancer.listeners.add(
             name=spec.name, port=spec.port, protocol=spec.protocol, target_port=spec.target_port or spec.port
         )
@@ -112,10 +118,22 @@ def fill_check(check: HealthCheck | HealthCheckSpec) -> None:
 
 
 def _check_times(check: HealthCheck) -> None:
+    """Refuse times out of their bounds, and an interval that is not a second longer than the timeout at least.
+
+    Sources: documentation, network-load-balancer/concepts/health-check and operations/load-balancer-create.
+    """
     for field in ("interval", "timeout"):
         seconds = getattr(check, field).ToTimedelta().total_seconds()
         if not SHORTEST <= seconds <= LONGEST:
             raise invalid(f"{field} is {seconds:g} s, not {SHORTEST} to {LONGEST} s", f"health_checks.{field}")
+    if check.interval.ToTimedelta() - check.timeout.ToTimedelta() < MARGIN:
+        raise invalid("interval is not a second longer than timeout", "health_checks.interval")
+
+
+def _check_port(port: int) -> None:
+    """Refuse a port that no listener, target or check has (documentation, operations/load-balancer-create)."""
+    if port > MAX_PORT:
+        raise invalid(f"port {port} is not 1 to {MAX_PORT}", "port")
 
 
 def attachment(balancer: NetworkLoadBalancer, target_group_id: str) -> AttachedTargetGroup:

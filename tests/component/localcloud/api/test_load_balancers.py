@@ -54,3 +54,11 @@ def test_no_listener_of_an_external_balancer_has_an_internal_address(cloud: Runn
     internal.internal_address_spec.subnet_id = "e9b1"
     stub = NetworkLoadBalancerServiceStub(cloud.channel())
     assert code_of(stub.Create, _request(cloud, _spec("http", 80), internal)) is INVALID
+
+
+def test_listeners_and_targets_have_no_port_above_32767(cloud: RunningCloud) -> None:
+    stub = NetworkLoadBalancerServiceStub(cloud.channel())
+    assert code_of(stub.Create, _request(cloud, _spec("high", 32768))) is INVALID
+    target = _spec("http", 80)
+    target.target_port = 32768
+    assert code_of(stub.Create, _request(cloud, target)) is INVALID

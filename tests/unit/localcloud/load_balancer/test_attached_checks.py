@@ -48,3 +48,18 @@ def test_a_check_without_a_pause_or_without_an_end_is_refused(
     with pytest.raises(Refused, match=f"{field} is {seconds} s, not 1 to 60 s") as refused:
         balancers.attach(NetworkLoadBalancer(), _attached(check))
     assert refused.value.code == Code.INVALID_ARGUMENT
+
+
+def test_a_check_begins_a_second_after_the_one_before_has_ended(balancers: LoadBalancers) -> None:
+    check = HealthCheck(interval=Duration(seconds=3), timeout=Duration(seconds=2, nanos=1_000_000))
+    with pytest.raises(Refused, match="interval is not a second longer than timeout"):
+        balancers.attach(NetworkLoadBalancer(), _attached(check))
+    check.timeout.nanos = 0
+    balancers.attach(NetworkLoadBalancer(), _attached(check))
+
+
+def test_a_check_asks_at_no_port_above_32767(balancers: LoadBalancers) -> None:
+    attached = _attached(HealthCheck())
+    attached.health_checks[0].tcp_options.port = 32768
+    with pytest.raises(Refused, match="port 32768 is not 1 to 32767"):
+        balancers.attach(NetworkLoadBalancer(), attached)
