@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from yandex.cloud.compute.v1.instance_pb2 import Instance
@@ -15,6 +15,8 @@ from samovar.localcloud.api.errors import invalid, precondition
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, require
 from samovar.localcloud.store.store import Store
+
+MOST_TARGETS = 254
 
 
 class TargetGroups(Repository[TargetGroup]):
@@ -39,9 +41,12 @@ def owner_of(store: Store, target_group_id: str) -> InstanceGroup | None:
     return next((each for each in groups if each.load_balancer_state.target_group_id == target_group_id), None)
 
 
-def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
-    """Refuse a target that is no address of its subnet, and one that another group has, in the real API's words."""
-    others = [other for other in store.all(TargetGroup) if other.id != group_id]
+def check_targets(store: Store, group: TargetGroup, targets: Iterable[Target]) -> None:
+    """Refuse new targets of a group that are no address of their subnet, or that another group has.
+
+    The latter is refused in the real API's words.
+    """
+    others = [other for other in store.all(TargetGroup) if other.id != group.id]
     for target in targets:
         _check_address(store, target)
         for other in others:
@@ -50,6 +55,21 @@ def check_targets(store: Store, group_id: str, targets: Iterable[Target]) -> Non
                     "One of the targets already a part of the another target group: "
                     f"{target.address}#{target.subnet_id} -> [{other.id}]"
                 )
+    _check_places(store, group.targets)
+
+
+def _check_places(store: Store, targets: Sequence[Target]) -> None:
+    """Refuse the targets of a group that are too many, of several networks, or in several subnets of a zone.
+
+    Source: documentation, network-load-balancer/concepts/target-resources and limits.
+    """
+    if len(targets) > MOST_TARGETS:
+        raise invalid(f"a target group has at most {MOST_TARGETS} targets", "targets")
+    subnets = [subnet for each in {target.subnet_id for target in targets} if (subnet := store.get(Subnet, each))]
+    if len({subnet.network_id for subnet in subnets}) > 1:
+        raise invalid("the targets of a group are in one network", "targets")
+    if len({subnet.zone_id for subnet in subnets}) < len(subnets):
+        raise invalid("the targets of a group are in one subnet of each zone", "targets")
 
 
 def _check_address(store: Store, target: Target) -> None:
@@ -66,8 +86,8 @@ def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
     """Add those that are not there yet; refuse one that another group has."""
     group = store.must(TargetGroup, group_id)
     added = [target for target in targets if target not in group.targets]
-    check_targets(store, group_id, added)
     group.targets.extend(added)
+    check_targets(store, group, added)
     store.put(group)
 
 

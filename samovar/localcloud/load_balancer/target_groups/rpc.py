@@ -30,7 +30,7 @@ class TargetGroupService(WithOperations[TargetGroup]):
         group = TargetGroup(id=self.resources.new_id())
         fill(group, request)
         group.region_id = group.region_id or REGION
-        check_targets(self.store, group.id, group.targets)
+        check_targets(self.store, group, group.targets)
         stamp(group)
         metadata = rpc.CreateTargetGroupMetadata(target_group_id=group.id)
         return self.stored(caller, "Create target group", metadata, group)
@@ -39,7 +39,7 @@ class TargetGroupService(WithOperations[TargetGroup]):
         group = self.find(request)
         update(group, request, self.id_field)
         self.resources.claim_name(group.folder_id, group.name, group.id)
-        check_targets(self.store, group.id, group.targets)
+        check_targets(self.store, group, group.targets)
         metadata = rpc.UpdateTargetGroupMetadata(target_group_id=group.id)
         return self.stored(caller, "Update target group", metadata, group)
 
