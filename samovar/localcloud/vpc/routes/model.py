@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import NetworkLoadBalancer
 from yandex.cloud.vpc.v1.gateway_pb2 import Gateway
-from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable
+from yandex.cloud.vpc.v1.route_table_pb2 import RouteTable, StaticRoute
 
+from samovar.core.constants import ANY_IPV4
 from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, require
@@ -36,18 +38,31 @@ def check_route_table(store: Store, table_id: str, network_id: str) -> None:
 
 
 def check_routes(store: Store, table: RouteTable) -> None:
-    """Refuse routes to one destination, and routes whose next hop does not exist."""
+    """Refuse routes to one destination, routes to link-local addresses, and next hops that cannot be.
+
+    Source: documentation, vpc/concepts/routing.
+    """
     destinations = [_network(route.destination_prefix) for route in table.static_routes]
     if len(set(destinations)) != len(destinations):
         raise invalid("two routes have one destination", "static_routes")
-    for route in table.static_routes:
-        hop = route.WhichOneof("next_hop")
-        if hop == "gateway_id":
-            require(store, Gateway, route.gateway_id)
-        if hop == "next_hop_address":
-            _address(route.next_hop_address)
-        if hop is None:
-            raise invalid(f"the route to {route.destination_prefix} has no next hop", "static_routes")
+    for route, destination in zip(table.static_routes, destinations, strict=True):
+        if destination.is_link_local:
+            raise invalid(f"no route leads to the link-local addresses {destination}", "static_routes")
+        _check_hop(store, route)
+
+
+def _check_hop(store: Store, route: StaticRoute) -> None:
+    """A gateway takes the default route alone; the address of a listener forwards nothing."""
+    hop = route.WhichOneof("next_hop")
+    if hop is None:
+        raise invalid(f"the route to {route.destination_prefix} has no next hop", "static_routes")
+    if hop == "next_hop_address":
+        address = str(_address(route.next_hop_address))
+        balancers = store.all(NetworkLoadBalancer)
+        if any(listener.address == address for balancer in balancers for listener in balancer.listeners):
+            raise invalid(f"the next hop {address} is the address of a load balancer's listener", "static_routes")
+    elif require(store, Gateway, route.gateway_id) and route.destination_prefix != ANY_IPV4:
+        raise invalid(f"a gateway is the next hop to {ANY_IPV4} alone", "static_routes")
 
 
 def _network(text: str) -> IPv4Network:

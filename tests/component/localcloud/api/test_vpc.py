@@ -18,6 +18,9 @@ from yandex.cloud.compute.v1.instance_service_pb2 import (
     UpdateInstanceNetworkInterfaceRequest,
 )
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import Listener, NetworkLoadBalancer
+from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2 import CreateNetworkLoadBalancerRequest
+from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import NetworkLoadBalancerServiceStub
 from yandex.cloud.operation.operation_pb2 import Operation
 from yandex.cloud.vpc.v1 import address_service_pb2 as addresses
 from yandex.cloud.vpc.v1 import gateway_service_pb2 as gateways
@@ -315,10 +318,26 @@ def test_a_gateway_is_deleted_after_what_uses_it(vpc: Vpc) -> None:
         (StaticRoute(destination_prefix="0.0.0.0/0", next_hop_address="there"), INVALID),
         (StaticRoute(destination_prefix="0.0.0.0/0"), INVALID),
         (StaticRoute(destination_prefix="10.0.0.1/8", next_hop_address="10.1.0.3"), INVALID),
+        (StaticRoute(destination_prefix="169.254.7.0/24", next_hop_address="10.1.0.3"), INVALID),
     ],
 )
 def test_a_route_to_nowhere_is_refused(vpc: Vpc, route: StaticRoute, code: grpc.StatusCode) -> None:
     assert code_of(vpc.table, vpc.network(), route) is code
+
+
+def test_a_gateway_takes_the_default_route_alone(vpc: Vpc) -> None:
+    route = StaticRoute(destination_prefix="203.0.113.0/24", gateway_id=vpc.gateway().id)
+    assert code_of(vpc.table, vpc.network(), route) is INVALID
+
+
+def test_no_route_leads_to_a_listener_of_a_balancer(cloud: RunningCloud, vpc: Vpc) -> None:
+    network = vpc.network()
+    request = CreateNetworkLoadBalancerRequest(folder_id=vpc.folder_id, type=NetworkLoadBalancer.INTERNAL)
+    listener = request.listener_specs.add(name="http", port=80, protocol=Listener.TCP)
+    listener.internal_address_spec.subnet_id = vpc.subnet(network).id
+    balancer = _created(NetworkLoadBalancer, NetworkLoadBalancerServiceStub(cloud.channel()).Create(request))
+    route = StaticRoute(destination_prefix="0.0.0.0/0", next_hop_address=balancer.listeners[0].address)
+    assert code_of(vpc.table, network, route) is INVALID
 
 
 def test_a_destination_has_one_route(vpc: Vpc) -> None:
