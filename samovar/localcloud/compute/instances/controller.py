@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import partial
 
 import structlog
@@ -11,6 +12,7 @@ from google.protobuf.message import Message
 from google.rpc.code_pb2 import Code
 from yandex.cloud.compute.v1.disk_pb2 import Disk
 from yandex.cloud.compute.v1.instance_pb2 import Instance
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import ManagedInstance
 
 from samovar.localcloud.compute.disks.controller import DiskController
 from samovar.localcloud.compute.instances.model import Instances
@@ -30,6 +32,8 @@ STARTING = frozenset({Instance.PROVISIONING, Instance.STARTING, Instance.RESTART
 USERS, HOST = "local-cloud-users", "host"
 """The key and the value of metadata by which a machine asks for the host's users."""
 MOVING = STARTING | {Instance.STOPPING, Instance.DELETING}
+CRASHED_FOR = 5.0
+"""Seconds until a machine that crashed is started again."""
 NOT_RUNNING = Observed(running=False)
 STATUS = Derived(Instance, lambda instance: instance.status)
 IN_PROGRESS = {
@@ -69,6 +73,7 @@ class InstanceController:
         self._repeats = Repeats()
         self.before_start: list[BeforeStart] = []
         self._at_rest: tuple[int, Mapping[str, Observed]] | None = None
+        self._crashed: dict[str, float] = {}
 
     async def reconcile(self) -> None:
         observed = self._driver.observe()
@@ -82,13 +87,15 @@ class InstanceController:
         statuses = STATUS.of(self._store)
         moving = [instance_id for instance_id, status in statuses.items() if status in MOVING]
         running = [instance_id for instance_id, status in statuses.items() if status == Instance.RUNNING]
+        crashed = [instance_id for instance_id, status in statuses.items() if status == Instance.CRASHED]
+        self._start_crashed(crashed)
         for instance_id in moving:
             if not (self._workers.busy(instance_id) or (unknown and statuses[instance_id] in STARTING)):
                 self._workers.start(instance_id, partial(self._bring, instance_id))
         for instance_id in running:
             if not (machine := observed.get(instance_id, NOT_RUNNING)).running and not self._workers.busy(instance_id):
                 self._ended(instance_id, machine)
-        if not unknown and not moving:
+        if not (unknown or moving or self._crashed):
             self._at_rest = state
 
     def unknown(self, observed: Mapping[str, Observed]) -> frozenset[str]:
@@ -131,6 +138,18 @@ class InstanceController:
         """Record a machine that ended: STOPPED where the guest powered itself off, else CRASHED."""
         log.info("machine ended", instance=instance_id, exit_code=machine.exit_code)
         self._instances.move(instance_id, Instance.STOPPED if machine.exit_code == 0 else Instance.CRASHED)
+
+    def _start_crashed(self, crashed: Collection[str]) -> None:
+        """Start what crashed a while ago, but for the machines of groups, which a group restarts or replaces itself.
+
+        Source: documentation, compute/concepts/vm-statuses. The length of the while is assumed.
+        """
+        now = asyncio.get_running_loop().time()
+        members = {member.instance_id for member in self._store.all(ManagedInstance)} if crashed else set()
+        self._crashed = {each: self._crashed.get(each, now) for each in crashed if each not in members}
+        for instance_id in [each for each, since in self._crashed.items() if now - since >= CRASHED_FOR]:
+            log.info("starting a machine that crashed", instance=instance_id)
+            self._instances.move(instance_id, Instance.STARTING)
 
     async def _bring(self, instance_id: str) -> None:
         instance = self._store.must(Instance, instance_id)

@@ -96,7 +96,8 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.operations.waiting(caller, "Delete instance", metadata, instance, Goal.DELETED)
 
     def Stop(self, request: rpc.StopInstanceRequest, caller: Caller) -> Operation:
-        instance = self.find_with_status(request, Instance.RUNNING)
+        """Stop a machine, also one in an error state: that is the remedy (documentation, vm-statuses)."""
+        instance = self.find_with_status(request, Instance.RUNNING, Instance.CRASHED, Instance.ERROR)
         self._instances.move(instance.id, Instance.STOPPING)
         metadata = rpc.StopInstanceMetadata(instance_id=instance.id)
         return self.operations.waiting(caller, "Stop instance", metadata, instance, Goal.STOPPED)

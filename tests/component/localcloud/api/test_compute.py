@@ -29,6 +29,7 @@ from yandex.cloud.vpc.v1.network_service_pb2_grpc import NetworkServiceStub
 
 from samovar.core.constants import GIB
 from samovar.core.errors import HostError
+from samovar.localcloud.compute.instances import controller
 from samovar.localcloud.machines.model import Observed
 from samovar.localcloud.network.model import Network
 from tests.support.calls import SubnetOfNetwork, account, binding, code_of, create_subnet, grant
@@ -87,6 +88,19 @@ def test_a_machine_that_ended_by_itself_shows_how_within_two_seconds(
     cloud.driver.machines[created.id] = Observed(running=False, exit_code=exit_code)
     reached(cloud, created.id, status)
     assert time.monotonic() - began < 2
+
+
+def test_a_machine_that_crashed_is_started_again_unless_it_is_stopped(
+    cloud: RunningCloud, place: SubnetOfNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "CRASHED_FOR", 0.5)
+    started, stopped = machine(cloud, place.subnet_id), machine(cloud, place.subnet_id)
+    for each in (started, stopped):
+        cloud.driver.crash(each.id)
+        reached(cloud, each.id, Instance.CRASHED)
+    InstanceServiceStub(cloud.channel()).Stop(instances.StopInstanceRequest(instance_id=stopped.id))
+    reached(cloud, started.id, Instance.RUNNING)
+    reached(cloud, stopped.id, Instance.STOPPED)
 
 
 def test_a_network_that_fails_on_the_host_delays_no_other_resource(
