@@ -61,8 +61,10 @@ def _check_hop(store: Store, route: StaticRoute) -> None:
         balancers = store.all(NetworkLoadBalancer)
         if any(listener.address == address for balancer in balancers for listener in balancer.listeners):
             raise invalid(f"the next hop {address} is the address of a load balancer's listener", "static_routes")
-    elif require(store, Gateway, route.gateway_id) and route.destination_prefix != ANY_IPV4:
-        raise invalid(f"a gateway is the next hop to {ANY_IPV4} alone", "static_routes")
+    else:
+        require(store, Gateway, route.gateway_id)
+        if route.destination_prefix != ANY_IPV4:
+            raise invalid(f"a gateway is the next hop to {ANY_IPV4} alone", "static_routes")
 
 
 def _network(text: str) -> IPv4Network:
