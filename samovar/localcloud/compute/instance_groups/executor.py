@@ -136,6 +136,7 @@ class Executor:
                 self._create_instance(self._managed(member_id))
             case actions.StartInstance(member_id):
                 self._move_instance(member_id, Instance.STARTING)
+                self._show_addresses(self._managed(member_id))
             case actions.StopInstance(member_id):
                 self._move_instance(member_id, Instance.STOPPING)
             case actions.DeleteInstance(member_id):
@@ -171,8 +172,12 @@ class Executor:
         self._disks.fill(request, managed.id)
         instance = self._instances.make(request)
         managed.instance_id, managed.name, managed.fqdn = instance.id, instance.name, instance.fqdn
+        self._show_addresses(managed)
+
+    def _show_addresses(self, managed: ManagedInstance) -> None:
+        """Show the interfaces of a member's instance: a public address changes when it is stopped and started."""
         del managed.network_interfaces[:]
-        managed.network_interfaces.extend(_nics(instance))
+        managed.network_interfaces.extend(_nics(self._store.must(Instance, managed.instance_id)))
         self._put(managed)
 
     def _move_instance(self, member_id: str, status: Instance.Status.ValueType) -> None:

@@ -6,18 +6,20 @@ from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address
 
 from yandex.cloud.compute.v1 import instance_service_pb2 as rpc
-from yandex.cloud.compute.v1.instance_pb2 import IPV4, DnsRecord, Instance, NetworkInterface, OneToOneNat
+from yandex.cloud.compute.v1.instance_pb2 import IPV4, DnsRecord, Instance, NetworkInterface
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import invalid, precondition, unimplemented
 from samovar.localcloud.compute.instances.hostnames import check_record
 from samovar.localcloud.resources.model import copy_field, fill, require
-from samovar.localcloud.store.store import Store
+from samovar.localcloud.store.store import NoteKey, Store
 from samovar.localcloud.vpc.addresses.model import Ipam
 from samovar.localcloud.vpc.security_groups.model import check_security_groups
 
 MOST = 8
 """Interfaces of an instance, as the documentation of Compute Cloud has it; a machine of this host has one."""
+RELEASED = NoteKey[list[str]]("instance.released")
+"""A note on an instance: the dynamic public addresses that it had until it was stopped."""
 
 
 class Interfaces:
@@ -108,22 +110,45 @@ class Interfaces:
             address = self._ipam.internal(subnet, spec.address, reserved=bool(spec.address), besides=own)
             nic.mac_address, nic.primary_v4_address.address = _mac(address), str(address)
         if spec.HasField("one_to_one_nat_spec"):
-            self._set_public(nic, spec.one_to_one_nat_spec.address, others)
+            self.set_public(instance, nic, spec.one_to_one_nat_spec.address)
         del nic.primary_v4_address.dns_records[:]
         nic.primary_v4_address.dns_records.extend(map(_dns_record, spec.dns_record_specs))
 
-    def _set_public(self, nic: NetworkInterface, requested: str, others: Iterable[NetworkInterface]) -> None:
-        """Give an interface the requested public address, or a free one. It keeps its own unless another is named."""
-        nat = nic.primary_v4_address.one_to_one_nat
-        if nat.address and requested in {"", nat.address}:
+    def set_public(self, instance: Instance, nic: NetworkInterface, requested: str) -> None:
+        """Give an interface the requested public address, or a free one. It keeps its own unless another is named.
+
+        A stopped machine gets a free one when it starts. A reserved address is of the machine's zone (documentation,
+        compute/operations/vm-control/vm-attach-public-ip).
+        """
+        primary = nic.primary_v4_address
+        if primary.HasField("one_to_one_nat") and requested in {"", primary.one_to_one_nat.address}:
             return
-        address = self._ipam.public(requested, reserved=bool(requested), besides=_public(others))
-        nat.CopyFrom(one_to_one_nat(address))
+        reserved = self._ipam.reserved(requested) if requested else None
+        if reserved and reserved.external_ipv4_address.zone_id not in {"", instance.zone_id}:
+            raise invalid(f"Address {requested} is of another zone than the instance, {instance.zone_id}", "address")
+        primary.one_to_one_nat.ip_version = IPV4
+        if requested or instance.status != Instance.STOPPED:
+            taken = _public(instance.network_interfaces)
+            address = self._ipam.public(requested, reserved=bool(requested), besides=taken)
+            primary.one_to_one_nat.address = str(address)
 
+    def release(self, instance: Instance) -> None:
+        """Take the dynamic public addresses of a machine that was stopped (documentation, vpc/concepts/address)."""
+        addresses = map(str, _public(instance.network_interfaces))
+        if dynamic := [each for each in addresses if not self._ipam.reserved(each)]:
+            self._store.note(instance.id, RELEASED, dynamic)
+        for nic in instance.network_interfaces:
+            if nic.primary_v4_address.one_to_one_nat.address in dynamic:
+                nic.primary_v4_address.one_to_one_nat.address = ""
 
-def one_to_one_nat(address: IPv4Address) -> OneToOneNat:
-    """Return a public address as an instance's message has it."""
-    return OneToOneNat(address=str(address), ip_version=IPV4)
+    def assign(self, instance: Instance) -> None:
+        """Give a machine that starts other public addresses in the place of those that it lost."""
+        lost = [IPv4Address(each) for each in self._store.noted(instance.id, RELEASED) or ()]
+        for nic in instance.network_interfaces:
+            primary = nic.primary_v4_address
+            if primary.HasField("one_to_one_nat") and not primary.one_to_one_nat.address:
+                taken = [*_public(instance.network_interfaces), *lost]
+                primary.one_to_one_nat.address = str(self._ipam.public(besides=taken))
 
 
 def _number(instance: Instance, spec: rpc.NetworkInterfaceSpec | rpc.AttachInstanceNetworkInterfaceRequest) -> str:

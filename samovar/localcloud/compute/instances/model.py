@@ -84,6 +84,10 @@ class Instances(Repository[Instance]):
         """Set the status that an instance is to reach, or has reached."""
         instance = self.store.must(Instance, instance_id)
         instance.status = status
+        if status == Instance.STOPPED:
+            self.interfaces.release(instance)
+        if status == Instance.STARTING:
+            self.interfaces.assign(instance)
         self.put(instance)
 
     def reshape(self, instance_id: str, request: rpc.CreateInstanceRequest) -> None:

@@ -13,7 +13,6 @@ from samovar.localcloud.api.errors import invalid, not_found, precondition, unim
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.compute.disks.model import Disks
 from samovar.localcloud.compute.filesystems.model import attached_to
-from samovar.localcloud.compute.instances.interfaces import one_to_one_nat
 from samovar.localcloud.compute.instances.model import FIXED_WHILE_RUNNING, Instances
 from samovar.localcloud.iam.model import check_use
 from samovar.localcloud.operations.model import Goal, Operations
@@ -45,14 +44,12 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         self,
         instances: Instances,
         operations: Operations,
-        ipam: Ipam,
         read_console: Callable[[str], bytes],
         *,
         simulated: bool,
     ) -> None:
         super().__init__(instances, operations)
         self._instances = instances
-        self._ipam = ipam
         self._read_console = read_console
         self._simulated = simulated
 
@@ -116,19 +113,17 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
 
     def AddOneToOneNat(self, request: rpc.AddInstanceOneToOneNatRequest, caller: Caller) -> Operation:
         instance = self.find(request)
-        primary = _interface(instance, request).primary_v4_address
-        if primary.one_to_one_nat.address:
-            raise precondition(f"Instance {instance.id} has the address {primary.one_to_one_nat.address} already")
-        requested = request.one_to_one_nat_spec.address
-        public = self._ipam.public(requested, reserved=bool(requested))
-        primary.one_to_one_nat.CopyFrom(one_to_one_nat(public))
+        nic = _interface(instance, request)
+        if nic.primary_v4_address.HasField("one_to_one_nat"):
+            raise precondition(f"Instance {instance.id} has a public address already")
+        self._instances.interfaces.set_public(instance, nic, request.one_to_one_nat_spec.address)
         metadata = rpc.AddInstanceOneToOneNatMetadata(instance_id=instance.id)
         return self.stored(caller, "Add one-to-one NAT", metadata, instance)
 
     def RemoveOneToOneNat(self, request: rpc.RemoveInstanceOneToOneNatRequest, caller: Caller) -> Operation:
         instance = self.find(request)
         primary = _interface(instance, request).primary_v4_address
-        if not primary.one_to_one_nat.address:
+        if not primary.HasField("one_to_one_nat"):
             raise precondition(f"Instance {instance.id} has no public address")
         primary.ClearField("one_to_one_nat")
         metadata = rpc.RemoveInstanceOneToOneNatMetadata(instance_id=instance.id)
@@ -232,7 +227,7 @@ def _interface(
 def _make(context: Context) -> InstanceService:
     ipam = Ipam(context.store, context.number)
     instances = Instances(context.store, Disks(context.store, context.home), ipam, simulated=context.simulated)
-    return InstanceService(instances, context.operations, ipam, context.read_console, simulated=context.simulated)
+    return InstanceService(instances, context.operations, context.read_console, simulated=context.simulated)
 
 
 SERVICES = (Service(rpc, "compute", _make, Instances),)

@@ -94,6 +94,10 @@ class Ipam:
             return IPv4Address(internal.address) in set(self._internal_in_use(internal.subnet_id))
         return IPv4Address(address.external_ipv4_address.address) in set(_public_in_use(self._store))
 
+    def reserved(self, public: str) -> Address | None:
+        """Return the reservation of a public address; a dynamic address has none."""
+        return next((each for each in self._reserved("external_ipv4_address") if _value(each) == public), None)
+
     def foreign(self) -> tuple[str, ...]:
         """Return a warning for each public address of another cloud of this host: no machine of this one answers."""
         strange = sorted(address for address in public_addresses(self._store) if address not in self._public)
@@ -137,6 +141,10 @@ def public_addresses(store: Store) -> frozenset[IPv4Address]:
     """Return every public address that the store holds: in use, or reserved."""
     reserved = {IPv4Address(each.external_ipv4_address.address) for each in _reserved(store, "external_ipv4_address")}
     return frozenset(address for address in reserved | set(_public_in_use(store)) if address in PUBLIC)
+
+
+def _value(address: Address) -> str:
+    return address.external_ipv4_address.address
 
 
 def _reserved(store: Store, which: str) -> list[Address]:

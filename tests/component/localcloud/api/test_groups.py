@@ -10,13 +10,13 @@ import pytest
 from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as rpc
-from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import DeployPolicy, ManagedInstance, ScalePolicy
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import IPV4, DeployPolicy, ManagedInstance, ScalePolicy
 from yandex.cloud.loadbalancer.v1.target_group_service_pb2 import DeleteTargetGroupRequest
 from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
 
-from tests.support.calls import code_of
+from tests.support.calls import code_of, grant
 from tests.support.group_client import Groups
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
@@ -189,3 +189,19 @@ def test_a_killed_daemon_continues_with_the_group(tmp_path: Path) -> None:
         wait_until("the operation", lambda: stub.Get(GetOperationRequest(operation_id=operation.id)).done)
         actual = InstanceServiceStub(channel).List(ListInstancesRequest(folder_id=cloud.endpoint.folder_id)).instances
         assert sorted(instance.name for instance in actual) == ["m-1", "m-2", "m-3"]
+
+
+def test_a_group_that_was_stopped_shows_the_new_public_address_of_its_machine(groups: Groups) -> None:
+    grant(groups.cloud, "vpc.publicAdmin", groups.account_id)
+    template = groups.template()
+    template.network_interface_specs[0].primary_v4_address_spec.one_to_one_nat_spec.ip_version = IPV4
+    groups.finished(groups.create(size=1, template=template))
+    before = _public(groups)
+    groups.finished(groups.groups.Stop(rpc.StopInstanceGroupRequest(instance_group_id=groups.group().id)))
+    groups.finished(groups.groups.Start(rpc.StartInstanceGroupRequest(instance_group_id=groups.group().id)))
+    assert _public(groups) not in {"", before}
+
+
+def _public(groups: Groups) -> str:
+    (member,) = groups.members()
+    return member.network_interfaces[0].primary_v4_address.one_to_one_nat.address

@@ -1,4 +1,4 @@
-"""Where the targets of one group may be."""
+"""The targets of one group are in one network, in one subnet of each zone, and not too many."""
 
 from __future__ import annotations
 
