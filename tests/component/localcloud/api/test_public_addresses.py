@@ -60,7 +60,7 @@ def test_a_dynamic_address_goes_when_its_machine_is_stopped_and_another_one_come
     assert _public(reached(cloud, instance.id, Instance.RUNNING)) == after
 
 
-def test_a_reserved_address_stays_with_its_stopped_machine(
+def test_a_stopped_machine_keeps_its_reserved_address(
     cloud: RunningCloud, stub: InstanceServiceStub, subnet_id: str
 ) -> None:
     instance, address = machine(cloud, subnet_id), _reserved(cloud, "ru-central1-a")
