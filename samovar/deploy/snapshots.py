@@ -81,10 +81,7 @@ def data_disks(session: Session, environment: str) -> list[Disk]:
 
 
 def snapshots(session: Session, environment: str) -> list[Snapshot]:
-    """Return the snapshots with the environment's labels, the oldest first; one without a name is called by its id.
-
-    Which name the cloud gives to those that a schedule takes is not documented.
-    """
+    """Return the snapshots with the environment's labels, the oldest first; one without a name is called by its id."""
     request = ListSnapshotsRequest(folder_id=session.folder_id)
     listed = session.list(session.client(SnapshotServiceStub).List, request, lambda page: page.snapshots)
     ours = [snapshot for snapshot in listed if is_of(snapshot.labels, environment)]

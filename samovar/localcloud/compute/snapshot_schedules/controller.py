@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import structlog
 from yandex.cloud.compute.v1.disk_pb2 import Disk
+from yandex.cloud.compute.v1.instance_pb2 import Instance
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.compute.v1.snapshot_schedule_pb2 import SnapshotSchedule
 from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest
 
 from samovar.localcloud import clock
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.compute.snapshot_schedules.model import DUE, TAKEN_BY, SnapshotSchedules, expired
+from samovar.localcloud.compute.snapshot_schedules.model import DUE, TAKEN_BY, SnapshotSchedules, expired, snapshot_name
 from samovar.localcloud.compute.snapshots.model import Snapshots
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.store.store import Store
@@ -48,10 +49,15 @@ class SnapshotScheduleController:
                 log.warning("a schedule took no snapshot", schedule=schedule.id, disk=disk.id, error=str(error))
 
     def _take_one(self, schedule: SnapshotSchedule, disk: Disk) -> None:
-        """Take one snapshot. It is assumed that it has no name."""
+        """Take one snapshot. In its name the id stands for a machine or a disk without a name, which is assumed."""
         spec = schedule.snapshot_spec
+        machine = self._store.must(Instance, disk.instance_ids[0]) if disk.instance_ids else Instance()
         request = CreateSnapshotRequest(
-            folder_id=schedule.folder_id, disk_id=disk.id, description=spec.description, labels=spec.labels
+            folder_id=schedule.folder_id,
+            disk_id=disk.id,
+            name=snapshot_name(machine.name or machine.id, disk.name or disk.id, clock.utc_now()),
+            description=spec.description,
+            labels=spec.labels,
         )
         snapshot = self._snapshots.make(request)
         self._store.note(snapshot.id, TAKEN_BY, schedule.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 
 from yandex.cloud.compute.v1.disk_pb2 import Disk
@@ -13,6 +14,7 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.errors import invalid
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, require
+from samovar.localcloud.store.ids import ALPHABET
 from samovar.localcloud.store.store import NoteKey
 
 DISKS = NoteKey[list[str]]("schedule.disks")
@@ -21,6 +23,8 @@ DUE = NoteKey[float]("schedule.due")
 """A note on a schedule: when it takes the next snapshots, in seconds since 1970."""
 TAKEN_BY = NoteKey[str]("snapshot.schedule")
 """A note on a snapshot: the schedule that took it."""
+UNATTACHED = "unattached"
+"""Stands in the name of a snapshot of a disk that no machine has."""
 
 
 class SnapshotSchedules(Repository[SnapshotSchedule]):
@@ -59,6 +63,12 @@ class SnapshotSchedules(Repository[SnapshotSchedule]):
         return following is not None and following.timestamp() < due
 
 
+def snapshot_name(machine: str, disk: str, taken: datetime) -> str:
+    """Return the name of a snapshot (documentation, compute/concepts/snapshot-schedule), which has a random end."""
+    end = "".join(secrets.choice(ALPHABET) for _ in range(4))
+    return "_".join((machine[:24] or UNATTACHED, disk[:20], f"{taken:%Y%m%d%H%M}", end))
+
+
 def check_policy(policy: SchedulePolicy) -> None:
     """Refuse an expression that is no cron expression. The text is assumed."""
     if policy.expression:
@@ -83,7 +93,7 @@ def next_due(schedule: SnapshotSchedule, now: datetime) -> datetime | None:
 def expired(schedule: SnapshotSchedule, snapshots: list[Snapshot], now: float) -> list[Snapshot]:
     """Return those of one disk's snapshots, the oldest first, that a schedule keeps no longer.
 
-    That `snapshot_count` is counted for each disk is assumed: the protos speak of the schedule's snapshots.
+    `snapshot_count` is counted for each disk (documentation, compute/concepts/snapshot-schedule).
     """
     kept = schedule.WhichOneof("retention_policy")
     if kept == "snapshot_count" and schedule.snapshot_count:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from yandex.cloud.compute.v1.snapshot_service_pb2_grpc import SnapshotServiceStu
 
 from samovar.core.constants import MIB
 from samovar.localcloud import clock
-from samovar.localcloud.compute.snapshot_schedules.model import DUE
+from samovar.localcloud.compute.snapshot_schedules.model import DUE, snapshot_name
 from tests.support.calls import code_of
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
@@ -92,6 +93,17 @@ def test_snapshots_are_taken_by_schedule_and_the_oldest_are_deleted(client: Clie
     assert {(each.description, each.labels["env"]) for each in taken} == {("by the clock", "dev")}
     client.schedules.Delete(rpc.DeleteSnapshotScheduleRequest(snapshot_schedule_id=schedule.id))
     assert len(client.all_snapshots()) == 4, "what a schedule took outlives it"
+
+
+def test_a_snapshot_is_named_after_its_machine_its_disk_and_its_time(client: Client) -> None:
+    disk_id = client.disk()
+    schedule = client.create(disk_id)
+    client.pass_time(HOUR)
+    (snapshot,) = wait_until("a snapshot", lambda: client.taken(schedule.id))
+    assert re.fullmatch(rf"unattached_{disk_id}_20\d{{10}}_[a-z0-9]{{4}}", snapshot.name)
+    taken = datetime(2022, 9, 1, 15, 30, tzinfo=UTC)
+    named = snapshot_name("a-machine-with-a-long-name", "test-disk-with-a-long-name", taken)
+    assert named.startswith("a-machine-with-a-long-na_test-disk-with-a-lon_202209011530_")
 
 
 def test_a_clock_that_is_set_back_a_day_delays_no_snapshot(client: Client, cloud: RunningCloud) -> None:
