@@ -153,7 +153,7 @@ class Disks(Repository[Disk]):
             raise precondition(f"Disk {disk.id} is attached to the instance {disk.instance_ids[0]}")
         if images := [image.id for image in self.store.all(Image) if self._is_source(disk, image)]:
             raise precondition(f"Disk {disk.id} is the source of the image {images[0]}, which is being created")
-        if snapshots := [each.id for each in self.store.all(Snapshot) if _is_being_taken(each, disk)]:
+        if snapshots := [each.id for each in self.store.all(Snapshot) if is_being_taken(each, disk)]:
             raise precondition(f"Disk {disk.id} is the source of the snapshot {snapshots[0]}, which is being created")
 
     def _make_blank(self, path: Path, size: int) -> None:
@@ -186,7 +186,8 @@ class Disks(Repository[Disk]):
         return image.status == Image.CREATING and self.store.noted(image.id, SOURCE_DISK) == disk.id
 
 
-def _is_being_taken(snapshot: Snapshot, disk: Disk) -> bool:
+def is_being_taken(snapshot: Snapshot, disk: Disk) -> bool:
+    """Return whether a snapshot is of this disk and not there yet."""
     return snapshot.status == Snapshot.CREATING and snapshot.source_disk_id == disk.id
 
 

@@ -12,7 +12,7 @@ from yandex.cloud.compute.v1.snapshot_service_pb2 import CreateSnapshotRequest
 from samovar.core.constants import GIB
 from samovar.core.files import bytes_written
 from samovar.localcloud.api.errors import precondition
-from samovar.localcloud.compute.disks.model import BOOT, is_layered
+from samovar.localcloud.compute.disks.model import BOOT, is_being_taken, is_layered
 from samovar.localcloud.home.home import Home
 from samovar.localcloud.quota_manager.model import Quota
 from samovar.localcloud.resources.model import Repository, check_status, fill, require, stamp
@@ -66,8 +66,11 @@ class Snapshots(Repository[Snapshot]):
         delete_on_commit(self.store, self._home.snapshot(resource_id))
 
     def _source(self, disk_id: str) -> Disk:
+        """Refuse a disk of which a snapshot is being taken (documentation, compute/concepts/snapshot)."""
         disk = require(self.store, Disk, disk_id)
         check_status(disk, Disk.READY)
+        if others := [each.id for each in self.store.all(Snapshot) if is_being_taken(each, disk)]:
+            raise precondition(f"Disk {disk.id} is the source of the snapshot {others[0]}, which is being created")
         return disk
 
 

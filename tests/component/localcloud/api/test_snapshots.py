@@ -264,6 +264,7 @@ def test_a_disk_cannot_be_deleted_while_its_snapshot_is_taken(client: Client, mo
         delete = snapshots.DeleteSnapshotRequest(snapshot_id=snapshot_id)
         assert code_of(client.snapshots.Delete, delete) is PRECONDITION
         assert code_of(client.copy, snapshot_id) is PRECONDITION
+        assert code_of(client.take, disk_id) is PRECONDITION, "one snapshot of a disk at a time"
     finally:
         client.cloud._loop.call_soon_threadsafe(end.set)
     assert client.ended(started).error.message == f"Snapshot {snapshot_id} is ERROR. no room"
