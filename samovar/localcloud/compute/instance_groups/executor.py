@@ -169,7 +169,8 @@ class Executor:
         """Make an instance. Raises Refused where the cloud does; that is tried again, ever less often."""
         check_image_rights(self._store, self._group)
         request = self._request(managed)
-        self._disks.fill(request, managed.id)
+        names = [spec.name for spec in self._group.instance_template.secondary_disk_specs]
+        self._disks.fill(request, managed.id, names)
         instance = self._instances.make(request)
         managed.instance_id, managed.name, managed.fqdn = instance.id, instance.name, instance.fqdn
         self._show_addresses(managed)

@@ -45,6 +45,7 @@ def check_group(store: Store, group: InstanceGroup) -> None:
     check_size(template.platform_id, template.resources_spec, "instance_template.resources_spec")
     require(store, ServiceAccount, group.service_account_id)
     _check_disks(group)
+    _check_disk_names(group)
     _check_source(store, group)
     _check_zones(group, _subnets(store, group))
     _check_tags(group)
@@ -73,6 +74,13 @@ def _check_disks(group: InstanceGroup) -> None:
             raise invalid("a disk has either disk_spec or disk_id", f"instance_template.{field}")
         if spec.disk_spec.type_id and "{" not in spec.disk_spec.type_id:
             check_disk_type(spec.disk_spec.type_id, spec.disk_spec.size)
+
+
+def _check_disk_names(group: InstanceGroup) -> None:
+    """Refuse names of some secondary disks, or two of one name (documentation, deploy/secondary-disk)."""
+    names = [spec.name for spec in group.instance_template.secondary_disk_specs]
+    if any(names) and (not all(names) or len(set(names)) != len(names)):
+        raise invalid("each secondary disk has a name of its own, or none has one", "secondary_disk_specs")
 
 
 def _check_source(store: Store, group: InstanceGroup) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import grpc
+import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.access.access_pb2 import SetAccessBindingsRequest
@@ -20,7 +22,7 @@ from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import (
 )
 from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 
-from tests.support.calls import account, binding, grant, revoke
+from tests.support.calls import account, binding, code_of, grant, revoke
 from tests.support.group_client import ROLES, Groups
 from tests.support.wait import wait_until
 
@@ -156,6 +158,46 @@ def test_a_members_disk_outlives_its_machine_and_is_deleted_with_the_member(grou
     assert _data_disks(groups) == disks
     groups.finished(groups.groups.Delete(rpc.DeleteInstanceGroupRequest(instance_group_id=groups.group().id)))
     assert _disk_sizes(groups) == {}
+
+
+def test_a_disk_of_a_smaller_size_is_a_new_disk(groups: Groups) -> None:
+    groups.finished(groups.create(size=1, template=_stateful(groups, gib=2)))
+    _policy(groups)
+    before = set(_data_disks(groups).values())
+    groups.finished(groups.update("instance_template", instance_template=_stateful(groups)))
+    after = set(_data_disks(groups).values())
+    assert not before & _disk_sizes(groups).keys()
+    assert [_disk_sizes(groups)[disk] for disk in after] == [1 << 30]
+
+
+def _named(groups: Groups, *names: str) -> InstanceTemplate:
+    template = groups.template()
+    for name in names:
+        disk = template.secondary_disk_specs.add(name=name)
+        disk.mode, disk.disk_spec.type_id, disk.disk_spec.size = disk.READ_WRITE, "network-ssd", 1 << 30
+    return template
+
+
+def test_disks_with_names_are_mapped_by_them(groups: Groups) -> None:
+    groups.finished(groups.create(size=1, template=_named(groups, "first", "second")))
+    _policy(groups)
+    first, second = _disks_of_one(groups)
+    groups.finished(groups.update("instance_template", instance_template=_named(groups, "second", "third")))
+    kept, new = _disks_of_one(groups)
+    assert kept == second
+    assert new not in {first, second}
+    assert first not in _disk_sizes(groups)
+
+
+def _disks_of_one(groups: Groups) -> list[str]:
+    (member,) = groups.members()
+    instance = groups.instances.Get(GetInstanceRequest(instance_id=member.instance_id))
+    return [disk.disk_id for disk in instance.secondary_disks]
+
+
+@pytest.mark.parametrize("names", [("first", ""), ("first", "first")])
+def test_all_disks_or_none_have_names_of_their_own(groups: Groups, names: tuple[str, str]) -> None:
+    assert code_of(groups.create, template=_named(groups, *names)) is grpc.StatusCode.INVALID_ARGUMENT
 
 
 def test_a_disk_to_be_preserved_outlives_its_member(groups: Groups) -> None:
