@@ -1,8 +1,8 @@
 """Roles are bound to subjects on a resource, its folder or its cloud; from them follows who may call which method.
 
-Yandex Cloud has hundreds of roles; here a call needs the primitive role or the service's own role of the same name
-(`editor`, or `compute.editor`) on a folder or the cloud, and the operator needs none. A role on one folder counts in
-all of them. A service that needs more than that to decide, as who may read a secret, decides itself.
+A call needs the primitive role, the service's own role of the same name (`editor`, or `compute.editor`), or one of
+those in `service_roles.py`, on a folder or the cloud; the operator needs none. A role on one folder counts in all of
+them. A service that needs more than that to decide, as who may read a secret, decides itself.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from samovar.localcloud import clock
 from samovar.localcloud.api.errors import denied
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR
+from samovar.localcloud.iam.service_roles import UNKNOWN, roles_for
 from samovar.localcloud.store.store import NoteKey, Store
 
 POSTPONED = NoteKey[dict[str, float]]("access.postponed")
@@ -125,11 +126,13 @@ class Authorizer:
         service = method.containing_service.full_name
         prefix = self._role_prefixes.get(service, service.split(".")[2])
         levels: tuple[str, ...] = WRITE_ROLES
-        if is_read(method.full_name):
+        reads = is_read(method.full_name)
+        if reads:
             levels = READ_ROLES
         elif method.name.endswith("AccessBindings"):
             levels = ADMIN_ROLES
-        return frozenset(levels) | {f"{prefix}.{level}" for level in levels}
+        special = roles_for(method.containing_service.name, method.name, prefix, reads=reads)
+        return frozenset(levels) | {f"{prefix}.{level}" for level in levels} - UNKNOWN | special
 
 
 def _binding(role: str, subject: str, kind: str) -> AccessBinding:

@@ -28,6 +28,7 @@ from samovar.localcloud.api.errors import Refused, not_found
 from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.api.tokens import OPERATOR, Tokens
 from samovar.localcloud.iam.model import ServiceAccounts, check_unused
+from samovar.localcloud.iam.service_roles import UNKNOWN
 from samovar.localcloud.registry import Service
 from samovar.localcloud.resources.model import fill, require, stamp, update
 from samovar.localcloud.resources.rpc import WithAccessBindings, WithOperations, page
@@ -71,7 +72,7 @@ SPECIAL = (
 )
 ROLES = {
     role: Role(id=role, description=f"The role {role}, as the documentation of Yandex Cloud describes it")
-    for role in sorted({*LEVELS, *(f"{prefix}.{level}" for prefix in PREFIXES for level in LEVELS), *SPECIAL})
+    for role in sorted({*LEVELS, *(f"{prefix}.{level}" for prefix in PREFIXES for level in LEVELS), *SPECIAL} - UNKNOWN)
 }
 PEOPLE = "people"
 LOGINS = NoteKey[list[str]]("people.logins")

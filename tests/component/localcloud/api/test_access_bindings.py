@@ -67,7 +67,10 @@ def test_bindings_of_a_missing_resource_are_not_found(cloud: RunningCloud) -> No
         ("compute.editor", ""),
         ("vpc.viewer", "r"),
         ("viewer", "r"),
-        ("vpc.editor", "rw"),
+        ("vpc.editor", ""),
+        ("vpc.securityGroups.admin", "r"),
+        ("vpc.privateAdmin", "rw"),
+        ("vpc.admin", "rw"),
         ("editor", "rw"),
         ("admin", "rw"),
     ],
@@ -94,7 +97,7 @@ def test_a_token_outlives_its_account_for_nothing(cloud: RunningCloud) -> None:
 
 def test_an_account_that_may_create_a_resource_may_get_its_operation(cloud: RunningCloud) -> None:
     account_id, token = account(cloud)
-    operation = grant(cloud, "vpc.editor", account_id)
+    operation = grant(cloud, "vpc.admin", account_id)
     request = GetOperationRequest(operation_id=operation.id)
     assert _allowed(OperationServiceStub(cloud.channel(token)).Get, request)
     _, stranger = account(cloud, "stranger")
