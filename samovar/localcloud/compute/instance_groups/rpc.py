@@ -61,17 +61,23 @@ class InstanceGroupService(WithOperations[InstanceGroup], WithAccessBindings[Ins
         return self.operations.waiting(caller, "Create instance group", metadata, group, Goal.SETTLED)
 
     def Update(self, request: rpc.UpdateInstanceGroupRequest, caller: Caller) -> Operation:
-        """Change a group. One that is stopped takes the change when it starts."""
+        """Change a group. One that is stopped takes the change when it starts.
+
+        One that is being deleted takes another service account alone (documentation, instance-groups/statuses).
+        """
         group = self._unpaused(request)
         had_balancer = group.HasField("load_balancer_spec")
-        for path in masked_paths(request, request.update_mask, self.id_field):
+        paths = masked_paths(request, request.update_mask, self.id_field)
+        if group.status == InstanceGroup.DELETING and paths != {"service_account_id"}:
+            raise precondition(f"InstanceGroup {group.id} is DELETING: only its service account can be changed")
+        for path in paths:
             copy_masked(request, group, path, request.update_mask)
         if had_balancer != group.HasField("load_balancer_spec"):
             raise precondition("load_balancer_spec cannot be added to a group or taken from it")
         self.resources.claim_name(group.folder_id, group.name, group.id)
         self._complete(group, caller)
         metadata = rpc.UpdateInstanceGroupMetadata(instance_group_id=group.id)
-        if group.status in STOPPED:
+        if group.status in (*STOPPED, InstanceGroup.DELETING):
             return self.stored(caller, "Update instance group", metadata, group)
         self.resources.put(group)
         return self.operations.waiting(caller, "Update instance group", metadata, group, Goal.SETTLED)

@@ -43,12 +43,19 @@ def check_group(store: Store, group: InstanceGroup) -> None:
     _check_scale(group)
     template = group.instance_template  # the real API may accept one of which no machine can be made
     check_size(template.platform_id, template.resources_spec, "instance_template.resources_spec")
-    require(store, ServiceAccount, group.service_account_id)
+    _check_account(store, group)
     _check_disks(group)
     _check_disk_names(group)
     _check_source(store, group)
     _check_zones(group, _subnets(store, group))
     _check_tags(group)
+
+
+def _check_account(store: Store, group: InstanceGroup) -> None:
+    """Refuse an account of another folder than the group's (documentation, instance-groups/access)."""
+    account = require(store, ServiceAccount, group.service_account_id)
+    if account.folder_id != group.folder_id:
+        raise invalid(f"ServiceAccount {account.id} is of another folder than the group", "service_account_id")
 
 
 def _check_scale(group: InstanceGroup) -> None:

@@ -11,13 +11,19 @@ from yandex.cloud.compute.v1.instance_service_pb2 import ListInstancesRequest
 from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
 from yandex.cloud.compute.v1.instancegroup import instance_group_service_pb2 as rpc
 from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import IPV4, DeployPolicy, ManagedInstance, ScalePolicy
+from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
+from yandex.cloud.iam.v1.service_account_service_pb2 import CreateServiceAccountRequest
+from yandex.cloud.iam.v1.service_account_service_pb2_grpc import ServiceAccountServiceStub
 from yandex.cloud.loadbalancer.v1.target_group_service_pb2 import DeleteTargetGroupRequest
 from yandex.cloud.loadbalancer.v1.target_group_service_pb2_grpc import TargetGroupServiceStub
 from yandex.cloud.operation.operation_service_pb2 import GetOperationRequest
 from yandex.cloud.operation.operation_service_pb2_grpc import OperationServiceStub
+from yandex.cloud.resourcemanager.v1.folder_pb2 import Folder
+from yandex.cloud.resourcemanager.v1.folder_service_pb2 import CreateFolderRequest
+from yandex.cloud.resourcemanager.v1.folder_service_pb2_grpc import FolderServiceStub
 
-from tests.support.calls import code_of, grant
-from tests.support.group_client import Groups
+from tests.support.calls import account, code_of, grant, revoke
+from tests.support.group_client import ROLES, Groups
 from tests.support.simulated import RunningCloud
 from tests.support.wait import wait_until
 
@@ -205,3 +211,26 @@ def test_a_group_that_was_stopped_shows_the_new_public_address_of_its_machine(gr
 def _public(groups: Groups) -> str:
     (member,) = groups.members()
     return member.network_interfaces[0].primary_v4_address.one_to_one_nat.address
+
+
+def test_a_group_that_is_being_deleted_takes_another_account_alone(groups: Groups) -> None:
+    groups.finished(groups.create(size=1))
+    revoke(groups.cloud, "compute.editor", groups.account_id)
+    deleting = groups.groups.Delete(rpc.DeleteInstanceGroupRequest(instance_group_id=groups.group().id))
+    wait_until("the refusal", groups.messages)
+    other = account(groups.cloud, "other")[0]
+    for role in ROLES:
+        grant(groups.cloud, role, other)
+    with pytest.raises(grpc.RpcError, match="is DELETING"):
+        groups.update("name", name="new")
+    groups.update("service_account_id", service_account_id=other)
+    groups.finished(deleting)
+
+
+def test_the_account_of_a_group_is_of_its_folder(groups: Groups) -> None:
+    folder = CreateFolderRequest(cloud_id=groups.cloud.endpoint.cloud_id, name="other")
+    created = Folder.FromString(FolderServiceStub(groups.cloud.channel()).Create(folder).response.value)
+    request = CreateServiceAccountRequest(folder_id=created.id, name="elsewhere")
+    operation = ServiceAccountServiceStub(groups.cloud.channel()).Create(request)
+    groups.account_id = ServiceAccount.FromString(operation.response.value).id
+    assert code_of(groups.create) is grpc.StatusCode.INVALID_ARGUMENT
