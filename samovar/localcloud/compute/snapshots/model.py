@@ -32,7 +32,8 @@ class Snapshots(Repository[Snapshot]):
 
     kind, id_prefix = Snapshot, "fd8"
     count_quota = Quota("compute.snapshots.count", Snapshot, 32)
-    size_quotas = (Quota("compute.snapshots.size", Snapshot, 400 * GIB, lambda snapshot: snapshot.storage_size),)
+    size_quotas = (Quota("compute.snapshots.size", Snapshot, 400 * GIB, lambda snapshot: snapshot.disk_size),)
+    """A snapshot counts with the size of its disk, however little it holds (documentation, compute/qa/disks)."""
 
     def __init__(self, store: Store, home: Home) -> None:
         super().__init__(store)

@@ -296,11 +296,11 @@ def test_snapshots_have_yandexs_own_quotas(tmp_path: Path) -> None:
     choose_quotas(store, QuotaSet.DEFAULT)
     kept = Snapshots(store, Home(tmp_path))
     for number in range(31):
-        store.put(Snapshot(id=f"fd8{number}", storage_size=10 * GIB))
+        store.put(Snapshot(id=f"fd8{number}", disk_size=10 * GIB))
         check_quota(store, Snapshots.count_quota)
-    kept.check_sizes(Snapshot(storage_size=90 * GIB))
+    kept.check_sizes(Snapshot(disk_size=90 * GIB))
     with pytest.raises(Refused, match=r"compute\.snapshots\.size"):
-        kept.check_sizes(Snapshot(storage_size=91 * GIB))
+        kept.check_sizes(Snapshot(disk_size=91 * GIB))
     store.put(Snapshot(id="last"))
     with pytest.raises(Refused, match=r"compute\.snapshots\.count"):
         check_quota(store, Snapshots.count_quota)
