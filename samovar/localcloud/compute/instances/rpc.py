@@ -156,13 +156,14 @@ class InstanceService(WithOperations[Instance], WithAccessBindings[Instance]):
         return self.stored(caller, "Detach network interface", metadata, instance)
 
     def AttachFilesystem(self, request: rpc.AttachInstanceFilesystemRequest, caller: Caller) -> Operation:
-        instance = self._changeable(request)
+        """Attach a file system to a stopped machine (documentation, compute/operations/filesystem/attach-to-vm)."""
+        instance = self.find_with_status(request, Instance.STOPPED)
         attached = self._instances.filesystems.attach(instance, request.attached_filesystem_spec)
         metadata = rpc.AttachInstanceFilesystemMetadata(instance_id=instance.id, filesystem_id=attached.filesystem_id)
         return self.stored(caller, "Attach filesystem", metadata, instance)
 
     def DetachFilesystem(self, request: rpc.DetachInstanceFilesystemRequest, caller: Caller) -> Operation:
-        instance = self._changeable(request)
+        instance = self.find_with_status(request, Instance.STOPPED)
         attached = attached_to(instance, request.filesystem_id or request.device_name)
         metadata = rpc.DetachInstanceFilesystemMetadata(instance_id=instance.id, filesystem_id=attached.filesystem_id)
         instance.filesystems.remove(attached)

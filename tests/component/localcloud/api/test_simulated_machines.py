@@ -75,6 +75,9 @@ def test_a_file_system_is_shared_grows_and_cannot_be_deleted_while_it_is_attache
     owners = [machine(cloud, subnet_id).id for _ in range(2)]
     for owner in owners:
         request = instances.AttachInstanceFilesystemRequest(instance_id=owner, attached_filesystem_spec=spec)
+        assert code_of(stub.AttachFilesystem, request) is PRECONDITION, "it runs"
+        stub.Stop(instances.StopInstanceRequest(instance_id=owner))
+        reached(cloud, owner, Instance.STOPPED)
         attached = Instance.FromString(stub.AttachFilesystem(request).response.value)
         assert [(each.filesystem_id, each.device_name) for each in attached.filesystems] == [(filesystem.id, "fs")]
         assert code_of(stub.AttachFilesystem, request) is PRECONDITION
