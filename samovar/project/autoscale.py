@@ -63,3 +63,8 @@ class Autoscale(Strict):
         if self.cpu_utilization is None and not self.custom_rules:
             raise ValueError("a group is scaled by cpu_utilization, custom_rules, or both")
         return self
+
+    def least_beginning(self, zones: int) -> int:
+        """Return how many machines the group begins with at least (Yandex Cloud's documentation, deploy/zones)."""
+        of_all = any(rule.rule_type == "workload" for rule in self.custom_rules)
+        return zones if self.type == "zonal" and not of_all else 1

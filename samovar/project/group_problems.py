@@ -119,6 +119,11 @@ def _zones(environment: EnvironmentParts, name: str, group: Group) -> Problems:
             "one or none, whose loss is an outage"
         )
         yield FieldError(problem, "groups", name, *key.split("."), remedy=f"let {key} be {value} or more")
+    if group.autoscale and group.size < (first := group.autoscale.least_beginning(zones)):
+        problem = f"a group with zonal autoscale begins with a machine in each zone: {group.size} in {zones} zones"
+        yield FieldError(
+            problem, "groups", name, "size", remedy=f"let size be {first} or more, or the type be regional"
+        )
     if group.autoscale and kept > group.largest_size:
         problem = f"{zones} zone(s) keep {kept} machines, and max_size is {group.largest_size}"
         yield FieldError(problem, "groups", name, "autoscale", "max_size", remedy=f"let max_size be {kept} or more")

@@ -352,6 +352,14 @@ def test_rules_of_scaling_that_do_not_fit_are_refused(tmp_path: Path, rules: str
     assert re.match(rf"{path}:\d+: ", error.value.message)
 
 
+def test_a_group_that_is_scaled_by_zone_begins_with_a_machine_in_each(tmp_path: Path) -> None:
+    zones = "[ru-central1-a, ru-central1-b, ru-central1-d]"
+    text = GOOD.replace("[ru-central1-a]", zones) + "    autoscale: {type: zonal, max_size: 6, cpu_utilization: 75}\n"
+    write(tmp_path, text)
+    with pytest.raises(ConfigError, match="begins with a machine in each zone: 2 in 3 zones"):
+        load_environment("dev", tmp_path)
+
+
 def test_a_group_with_a_data_disk_is_not_scaled(tmp_path: Path) -> None:
     write(tmp_path, GOOD.replace("size: 2", "size: 1") + SCALED + "    data_disks: {data: {size: 1G}}\n")
     with pytest.raises(ConfigError, match="its group is not scaled"):

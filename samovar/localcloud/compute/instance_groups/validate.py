@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from yandex.cloud.compute.v1.image_pb2 import Image
-from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup
+from yandex.cloud.compute.v1.instancegroup.instance_group_pb2 import InstanceGroup, ScalePolicy
 from yandex.cloud.compute.v1.snapshot_pb2 import Snapshot
 from yandex.cloud.iam.v1.service_account_pb2 import ServiceAccount
 from yandex.cloud.resourcemanager.v1.cloud_pb2 import Cloud
@@ -63,10 +63,23 @@ def _check_scale(group: InstanceGroup) -> None:
     scale = group.scale_policy.auto_scale
     if scale.HasField("cpu_utilization_rule") and not scale.cpu_utilization_rule.utilization_target:
         raise invalid("the rule has no utilization_target", "scale_policy.auto_scale.cpu_utilization_rule")
+    if is_autoscaled(group) and scale.initial_size < (least := _least_initial_size(group)):
+        raise invalid(f"the group begins with {least} machines at least", "scale_policy.auto_scale.initial_size")
     if is_autoscaled(group) and initial_size(group) > largest_size(group):
         raise invalid(
             f"the group begins with {initial_size(group)} machines, and has at most {largest_size(group)}", "max_size"
         )
+
+
+def _least_initial_size(group: InstanceGroup) -> int:
+    """Return how many machines a group that scales by load begins with at least (documentation, deploy/zones).
+
+    Without a metric of the whole load there must be one whose load is measured, with zonal scaling one in each zone.
+    """
+    scale = group.scale_policy.auto_scale
+    if any(rule.rule_type == ScalePolicy.CustomRule.WORKLOAD for rule in scale.custom_rules):
+        return 0
+    return 1 if scale.auto_scale_type == scale.REGIONAL else len(group.allocation_policy.zones)
 
 
 def _check_disks(group: InstanceGroup) -> None:

@@ -65,12 +65,25 @@ def test_a_group_that_scales_by_load_keeps_the_size_that_it_begins_with(groups: 
 
 def test_a_rule_of_load_has_a_target_and_a_time_in_which_it_is_measured(groups: Groups) -> None:
     groups.finished(groups.create(size=1))
-    scale = ScalePolicy.AutoScale(max_size=4, cpu_utilization_rule=ScalePolicy.CpuUtilizationRule())
+    rule = ScalePolicy.CpuUtilizationRule()
+    scale = ScalePolicy.AutoScale(initial_size=1, max_size=4, cpu_utilization_rule=rule)
     code = code_of(groups.update, "scale_policy", scale_policy=ScalePolicy(auto_scale=scale))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     scale.cpu_utilization_rule.utilization_target = 70
     groups.finished(groups.update("scale_policy", scale_policy=ScalePolicy(auto_scale=scale)))
     assert groups.group().scale_policy.auto_scale.measurement_duration.seconds == 60
+
+
+def test_a_group_that_scales_by_load_begins_with_a_machine_in_each_zone(groups: Groups) -> None:
+    groups.finished(groups.create(size=1))
+    scale = ScalePolicy.AutoScale(max_size=4)
+    scale.measurement_duration.seconds = 60
+    scale.cpu_utilization_rule.utilization_target = 70
+    code = code_of(groups.update, "scale_policy", scale_policy=ScalePolicy(auto_scale=scale))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    rule = scale.custom_rules.add(rule_type=ScalePolicy.CustomRule.WORKLOAD, metric_name="queue", target=1)
+    rule.metric_type = rule.GAUGE
+    groups.update("scale_policy", scale_policy=ScalePolicy(auto_scale=scale))
 
 
 def test_a_part_of_a_policy_is_changed_by_itself(groups: Groups) -> None:

@@ -41,7 +41,13 @@ async def _spread(world: InProcess, web: Service) -> str:
     both = template(web.ids, "first")
     both.network_interface_specs[0].subnet_ids.append(subnet_id)
     rule = ScalePolicy.CpuUtilizationRule(utilization_target=50)
-    scale = ScalePolicy.AutoScale(max_size=2, measurement_duration=Duration(seconds=60), cpu_utilization_rule=rule)
+    scale = ScalePolicy.AutoScale(
+        auto_scale_type=ScalePolicy.AutoScale.REGIONAL,
+        initial_size=1,
+        max_size=2,
+        measurement_duration=Duration(seconds=60),
+        cpu_utilization_rule=rule,
+    )
     zones = [AllocationPolicy.Zone(zone_id=zone) for zone in (ZONE, OTHER_ZONE)]
     await web.update(
         instance_template=both,
