@@ -7,8 +7,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from google.protobuf.field_mask_pb2 import FieldMask
-from yandex.cloud.compute.v1.instance_service_pb2 import UpdateInstanceRequest
-from yandex.cloud.compute.v1.instance_service_pb2_grpc import InstanceServiceStub
+from yandex.cloud.compute.v1.instancegroup.instance_group_service_pb2 import DeleteInstanceGroupRequest
 from yandex.cloud.iam.v1 import api_key_service_pb2 as api_keys
 from yandex.cloud.iam.v1 import key_service_pb2 as keys
 from yandex.cloud.iam.v1 import yandex_passport_user_account_service_pb2 as passport
@@ -25,7 +24,6 @@ from yandex.cloud.iam.v1.yandex_passport_user_account_service_pb2_grpc import Ya
 
 from tests.support.calls import account, code_of
 from tests.support.group_client import Groups
-from tests.support.machines import machine
 from tests.support.simulated import RunningCloud
 
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
@@ -78,25 +76,14 @@ def test_the_description_of_an_authorized_key_changes(cloud: RunningCloud, accou
     assert stub.List(keys.ListKeysRequest(service_account_id=account_id)).keys[0].description == "new"
 
 
-def test_an_account_that_a_machine_or_a_group_works_as_is_kept(cloud: RunningCloud, groups: Groups) -> None:
-    accounts, instances = ServiceAccountServiceStub(cloud.channel()), InstanceServiceStub(cloud.channel())
-    of_machine, of_template = account(cloud)[0], account(cloud, "template")[0]
-    instance_id = machine(cloud, groups.subnet_id).id
-    change = UpdateInstanceRequest(
-        instance_id=instance_id,
-        service_account_id=of_machine,
-        update_mask=FieldMask(paths=["service_account_id"]),
-    )
-    instances.Update(change)
-    template = groups.template()
-    template.service_account_id = of_template
-    groups.create(size=0, template=template)
-    for account_id in (of_machine, of_template, groups.account_id):
-        request = DeleteServiceAccountRequest(service_account_id=account_id)
-        assert code_of(accounts.Delete, request) is grpc.StatusCode.FAILED_PRECONDITION, account_id
-    change.service_account_id = ""
-    instances.Update(change)
-    accounts.Delete(DeleteServiceAccountRequest(service_account_id=of_machine))
+def test_an_account_that_manages_a_group_cannot_be_deleted(cloud: RunningCloud, groups: Groups) -> None:
+    accounts = ServiceAccountServiceStub(cloud.channel())
+    groups.finished(groups.create(size=1))
+    delete = DeleteServiceAccountRequest(service_account_id=groups.account_id)
+    assert code_of(accounts.Delete, delete) is grpc.StatusCode.FAILED_PRECONDITION
+    request = DeleteInstanceGroupRequest(instance_group_id=groups.group().id)
+    groups.finished(groups.groups.Delete(request))
+    accounts.Delete(delete)
 
 
 def test_a_login_has_one_account(cloud: RunningCloud) -> None:
