@@ -54,7 +54,7 @@ def check_group(store: Store, group: InstanceGroup) -> None:
 def _check_account(store: Store, group: InstanceGroup) -> None:
     """Refuse an account of another folder than the group's (documentation, instance-groups/access)."""
     account = require(store, ServiceAccount, group.service_account_id)
-    if account.folder_id != group.folder_id:
+    if account.folder_id not in {"", group.folder_id}:  # the operator's, which is in none, is not found later
         raise invalid(f"ServiceAccount {account.id} is of another folder than the group", "service_account_id")
 
 
