@@ -115,7 +115,6 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
         return self.operations.done(caller, description, metadata, self._balancers.with_status(resource))
 
     def GetTargetStates(self, request: rpc.GetTargetStatesRequest, _: Caller) -> rpc.GetTargetStatesResponse:
-        """Return what the probes show; a balancer without listeners has none (documentation, concepts/health-check)."""
         balancer = self.find(request)
         attachment(balancer, request.target_group_id)
         group = self.store.must(TargetGroup, request.target_group_id)
@@ -123,7 +122,7 @@ class NetworkLoadBalancerService(WithOperations[NetworkLoadBalancer]):
             TargetState(
                 subnet_id=target.subnet_id,
                 address=target.address,
-                status=self._target_status(balancer, target) if balancer.listeners else TargetState.INACTIVE,
+                status=self._target_status(balancer, target),
             )
             for target in group.targets
         ]

@@ -1,16 +1,14 @@
-"""The listeners of a balancer: they have one address, and without them nothing is checked."""
+"""The listeners of a balancer: they have one address."""
 
 from __future__ import annotations
 
 import grpc
 from google.protobuf.field_mask_pb2 import FieldMask
 from yandex.cloud.loadbalancer.v1 import network_load_balancer_service_pb2 as rpc
-from yandex.cloud.loadbalancer.v1.health_check_pb2 import HealthCheck
-from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import Listener, NetworkLoadBalancer, TargetState
+from yandex.cloud.loadbalancer.v1.network_load_balancer_pb2 import Listener, NetworkLoadBalancer
 from yandex.cloud.loadbalancer.v1.network_load_balancer_service_pb2_grpc import NetworkLoadBalancerServiceStub
 
 from tests.support.calls import code_of
-from tests.support.group_client import Groups
 from tests.support.simulated import RunningCloud
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -64,16 +62,3 @@ def test_listeners_and_targets_have_no_port_above_32767(cloud: RunningCloud) -> 
     target = _spec("http", 80)
     target.target_port = 32768
     assert code_of(stub.Create, _request(cloud, target)) is INVALID
-
-
-def test_targets_of_a_balancer_without_listeners_are_inactive(groups: Groups) -> None:
-    groups.finished(groups.create(size=1))
-    balancers = NetworkLoadBalancerServiceStub(groups.cloud.channel())
-    check = HealthCheck(name="tcp", healthy_threshold=2, unhealthy_threshold=2)
-    check.tcp_options.port = 80
-    target_group_id = groups.group().load_balancer_state.target_group_id
-    create = _request(groups.cloud)
-    create.attached_target_groups.add(target_group_id=target_group_id, health_checks=[check])
-    balancer = NetworkLoadBalancer.FromString(balancers.Create(create).response.value)
-    get = rpc.GetTargetStatesRequest(network_load_balancer_id=balancer.id, target_group_id=target_group_id)
-    assert [state.status for state in balancers.GetTargetStates(get).target_states] == [TargetState.INACTIVE]
