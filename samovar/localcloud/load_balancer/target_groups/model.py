@@ -55,13 +55,13 @@ def check_targets(store: Store, group: TargetGroup, targets: Iterable[Target]) -
                     "One of the targets already a part of the another target group: "
                     f"{target.address}#{target.subnet_id} -> [{other.id}]"
                 )
-    _check_places(store, group.targets)
 
 
-def _check_places(store: Store, targets: Sequence[Target]) -> None:
+def check_places(store: Store, targets: Sequence[Target]) -> None:
     """Refuse the targets of a group that are too many, of several networks, or in several subnets of a zone.
 
-    Source: documentation, network-load-balancer/concepts/target-resources and limits.
+    Source: documentation, network-load-balancer/concepts/target-resources and limits. That an instance group may have
+    targets in both subnets while its machines move from one to another is assumed.
     """
     if len(targets) > MOST_TARGETS:
         raise invalid(f"a target group has at most {MOST_TARGETS} targets", "targets")
@@ -86,8 +86,8 @@ def add_targets(store: Store, group_id: str, targets: Iterable[Target]) -> None:
     """Add those that are not there yet; refuse one that another group has."""
     group = store.must(TargetGroup, group_id)
     added = [target for target in targets if target not in group.targets]
-    group.targets.extend(added)
     check_targets(store, group, added)
+    group.targets.extend(added)
     store.put(group)
 
 

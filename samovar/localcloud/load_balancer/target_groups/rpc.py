@@ -12,6 +12,7 @@ from samovar.localcloud.api.pipeline import Caller
 from samovar.localcloud.load_balancer.target_groups.model import (
     TargetGroups,
     add_targets,
+    check_places,
     check_targets,
     delete_target_group,
     owner_of,
@@ -31,6 +32,7 @@ class TargetGroupService(WithOperations[TargetGroup]):
         fill(group, request)
         group.region_id = group.region_id or REGION
         check_targets(self.store, group, group.targets)
+        check_places(self.store, group.targets)
         stamp(group)
         metadata = rpc.CreateTargetGroupMetadata(target_group_id=group.id)
         return self.stored(caller, "Create target group", metadata, group)
@@ -40,6 +42,7 @@ class TargetGroupService(WithOperations[TargetGroup]):
         update(group, request, self.id_field)
         self.resources.claim_name(group.folder_id, group.name, group.id)
         check_targets(self.store, group, group.targets)
+        check_places(self.store, group.targets)
         metadata = rpc.UpdateTargetGroupMetadata(target_group_id=group.id)
         return self.stored(caller, "Update target group", metadata, group)
 
@@ -53,6 +56,7 @@ class TargetGroupService(WithOperations[TargetGroup]):
 
     def AddTargets(self, request: rpc.AddTargetsRequest, caller: Caller) -> Operation:
         group = self.find(request)
+        check_places(self.store, [*group.targets, *(each for each in request.targets if each not in group.targets)])
         add_targets(self.store, group.id, request.targets)
         metadata = rpc.AddTargetsMetadata(target_group_id=group.id)
         return self.operations.done(caller, "Add targets", metadata, self.resources.by_id(group.id))

@@ -11,7 +11,7 @@ from yandex.cloud.loadbalancer.v1.target_group_pb2 import Target, TargetGroup
 from yandex.cloud.vpc.v1.subnet_pb2 import Subnet
 
 from samovar.localcloud.api.errors import Refused
-from samovar.localcloud.load_balancer.target_groups.model import add_targets
+from samovar.localcloud.load_balancer.target_groups.model import add_targets, check_places
 from samovar.localcloud.store.store import Store
 
 
@@ -33,15 +33,20 @@ def _targets(subnet_id: str, number: int, count: int = 1) -> list[Target]:
 
 
 def test_targets_are_in_one_subnet_of_each_zone_of_a_network(store: Store) -> None:
-    add_targets(store, "targets", [*_targets("a", 1), *_targets("b", 2)])
+    targets = [*_targets("a", 1), *_targets("b", 2)]
+    check_places(store, targets)
     for subnet_id, number, reason in (("second", 3, "one subnet of each zone"), ("strange", 4, "one network")):
         with pytest.raises(Refused, match=reason) as refused:
-            add_targets(store, "targets", _targets(subnet_id, number))
+            check_places(store, [*targets, *_targets(subnet_id, number)])
         assert refused.value.code == Code.INVALID_ARGUMENT
+
+
+def test_an_instance_group_has_targets_in_two_subnets_of_a_zone_while_it_moves(store: Store) -> None:
+    for targets in (_targets("a", 1), _targets("second", 3)):
+        add_targets(store, "targets", targets)
     assert len(store.must(TargetGroup, "targets").targets) == 2
 
 
 def test_a_group_has_at_most_254_targets(store: Store) -> None:
-    add_targets(store, "targets", _targets("a", 1, 254))
     with pytest.raises(Refused, match="at most 254 targets"):
-        add_targets(store, "targets", _targets("b", 2))
+        check_places(store, _targets("a", 1, 255))
