@@ -30,8 +30,6 @@ SECONDS_A_LINE = 10.0
 
 ESCAPE_SEQUENCE = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[ -/]*[0-~])")
 """The escape sequences of a terminal (ECMA-48): control sequences, such as colours, OS commands, shorter ones."""
-
-
 C1 = re.compile(r"[\x7f-\x9f]")
 """The control characters above ASCII (ECMA-48), and DEL."""
 

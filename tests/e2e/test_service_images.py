@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -65,6 +66,7 @@ exec mkfs.ext4 -q -L samovar-pgdata -d "$0.files" "$0"
 SOCKET = Path("/run/postgresql/.s.PGSQL.5432")
 OTHER_OWNER = ["unshare", "--mount", "sh", "-euc", 'mount -o loop "$0" /mnt; chown --recursive 4242:4242 /mnt/main']
 """Gives the cluster of a data disk to a number that no user of the image has."""
+RUNS = "systemctl is-active --quiet postgres"
 COUNTS = "SELECT (SELECT count(*) FROM movies), (SELECT count(*) FROM customers), (SELECT count(*) FROM sessions)"
 PING = "curl -sf localhost/ping"
 KILLER = "curl -s -X POST localhost/operation -d '{\"operation\": 1000002}' -o /dev/null -w '%{http_code}'"
@@ -96,6 +98,13 @@ async def boot_postgres(
     image = lab.with_role(baked["postgres-small"], "postgres-small", POSTGRES, settings)
     machine = lab.machine(name, image, memory=memory * MIB, cores=2, hostname=name, disks=(disk,))
     await lab.driver.start(machine)
+    return machine
+
+
+async def serve_postgres(lab: BridgedLab, baked: dict[str, Path], disk: DataDisk, **options: Any) -> Machine:
+    """Boot a machine as `boot_postgres` does, and wait until its server runs."""
+    machine = await boot_postgres(lab, baked, disk, **options)
+    await lab.wait_for_command(machine, RUNS)
     return machine
 
 
@@ -141,8 +150,7 @@ def health(lab: BridgedLab, address: str, port: int = 80) -> str:
 async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, baked: dict[str, Path]) -> None:
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
     began = time.monotonic()
-    machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    machine = await serve_postgres(lab, baked, disk)
     print(f"a blank disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(lab, machine, COUNTS) == "290|5000|50000"
     assert lab.inside(machine, "systemctl is-active health.service") == "active", "before the first check"
@@ -160,8 +168,7 @@ async def test_a_blank_disk_is_seeded_keeps_its_rows_and_grows(lab: BridgedLab, 
 
     os.truncate(disk.path, 3 * GIB)
     began = time.monotonic()
-    again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
-    await lab.wait_for_command(again, "systemctl is-active --quiet postgres")
+    again = await serve_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
     print(f"its old disk: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     assert sql(lab, again, "SELECT count(*) FROM sessions WHERE id = 60000") == "1"
     assert b"samovar: the data disk of trial is here" in lab.driver.console(again.id)
@@ -172,12 +179,10 @@ async def test_rows_of_an_image_whose_users_had_other_numbers_are_served(
     lab: BridgedLab, baked: dict[str, Path]
 ) -> None:
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
-    machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    machine = await serve_postgres(lab, baked, disk)
     await lab.driver.remove(machine.id)
     run([*OTHER_OWNER, disk.path])
-    again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
-    await lab.wait_for_command(again, "systemctl is-active --quiet postgres")
+    again = await serve_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
     assert sql(lab, again, COUNTS) == "290|5000|50000"
 
 
@@ -185,23 +190,20 @@ async def test_nothing_is_written_to_a_damaged_file_system_which_the_next_boot_m
     lab: BridgedLab, baked: dict[str, Path]
 ) -> None:
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
-    machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    machine = await serve_postgres(lab, baked, disk)
     device = lab.inside(machine, "lsblk --noheadings --output KNAME $(findmnt --noheadings --output SOURCE /data)")
     run(["dd", f"of=/sys/fs/ext4/{device}/trigger_fs_error"], stdin="trial")
     reason = "the file system of the data disk is damaged and read-only"
     assert (reason in health(lab, POSTGRES), health(lab, POSTGRES)[-3:]) == (True, "503")
     await lab.driver.kill(machine.id)
     await lab.driver.remove(machine.id)
-    again = await boot_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
-    await lab.wait_for_command(again, "systemctl is-active --quiet postgres")
+    again = await serve_postgres(lab, baked, disk, name="pg2", settings=SEEDED)
     assert sql(lab, again, COUNTS) == "290|5000|50000"
     assert "with errors" not in run(["dumpe2fs", "-h", disk.path]).stdout
 
 
 async def test_memory_follows_the_machine_and_only_its_network_gets_in(lab: BridgedLab, baked: dict[str, Path]) -> None:
-    machine = await boot_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"), memory=768)
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    machine = await serve_postgres(lab, baked, lab.data_disk("pg-data", 2 * GIB, "data"), memory=768)
     assert sql(lab, machine, "SHOW shared_buffers") == "192MB"
     assert sql(lab, machine, "SHOW effective_cache_size") == "384MB"
     log = int(sql(lab, machine, "SELECT setting FROM pg_settings WHERE name = 'max_wal_size'"))
@@ -233,7 +235,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
     machine = lab.machine("pg", image, memory=1024 * MIB, cores=2, hostname="pg", disks=(disk,))
     began = time.monotonic()
     await lab.driver.start(machine)
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, RUNS)
     print(f"an empty cluster, filled: serving after {time.monotonic() - began:.1f} s")  # noqa: T201
     owned = "SELECT number, tableowner FROM kept, pg_tables WHERE tablename = 'kept'"
     assert sql(lab, machine, owned, "shop") == "7|shop"
@@ -245,7 +247,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
     lab.inside(
         machine, f"mv {SOCKET} /run; systemctl reload --no-block postgres; sleep 1; mv /run/{SOCKET.name} {SOCKET}"
     )
-    restarted = f"systemctl is-active --quiet postgres && [[ $(systemctl show -P MainPID postgres) != {pid} ]]"
+    restarted = f"{RUNS} && [[ $(systemctl show -P MainPID postgres) != {pid} ]]"
     await lab.wait_for_command(machine, restarted)
     assert sql(lab, machine, "SHOW work_mem", "rows") == "32MB"
     assert sql(lab, machine, "SHOW max_connections", "rows") == "50"
@@ -260,7 +262,7 @@ async def test_a_seed_fills_a_blank_disk_and_the_running_server_takes_a_change(
 
     configure(lab, machine, SHOP)
     lab.inside(machine, "systemctl reload postgres")
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(machine, RUNS)
     assert "is not permitted to log in" in login(lab, machine, "keeper", "it's another")
     assert sql(lab, machine, "SELECT count(*) FROM pg_database WHERE datname = 'rows'", "shop") == "1"
 
@@ -322,8 +324,7 @@ async def test_a_data_disk_too_small_for_the_seed_is_named(lab: BridgedLab, bake
 async def test_a_seeding_that_was_cut_short_is_done_anew(lab: BridgedLab, baked: dict[str, Path]) -> None:
     disk = lab.data_disk("pg-data", 2 * GIB, "data")
     run(["mkfs.ext4", "-q", "-L", "samovar-seeding", disk.path])
-    machine = await boot_postgres(lab, baked, disk)
-    await lab.wait_for_command(machine, "systemctl is-active --quiet postgres")
+    machine = await serve_postgres(lab, baked, disk)
     assert sql(lab, machine, COUNTS) == "290|5000|50000"
 
 
@@ -333,7 +334,7 @@ async def test_bingo_serves_through_its_proxy_and_a_restart_is_a_delay(lab: Brid
     machine = await boot_bingo(lab, baked)
     await lab.wait_for_command(machine, PING)
     print(f"bingo: the first answer after {time.monotonic() - began:.1f} s")  # noqa: T201
-    await lab.wait_for_command(database, "systemctl is-active --quiet postgres")
+    await lab.wait_for_command(database, RUNS)
     assert health(lab, BINGO) == health(lab, BINGO, 8080) == "ok\n200"
     for number in (80, 8080):
         movie = json.loads(lab.from_bridge("curl", "-sf", f"http://{BINGO}:{number}/api/movie/7"))

@@ -32,7 +32,7 @@ mend_ext4() { # [OPTION] DISK: in a moment, unless the file system is marked as 
   }
 }
 
-grow_ext4() { # DISK: to its end; a local machine may not resize what is mounted
+grow_ext4() { # DISK: to its end; what is mounted not every local machine may resize
   local blocks size
   read -r blocks size < <(dumpe2fs -h "$1" 2>/dev/null | awk -F: '/^Block count/ {n = $2} /^Block size/ {print n, $2}')
   (($(blockdev --getsize64 "$1") >= (blocks + 1) * size)) || return 0
